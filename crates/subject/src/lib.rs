@@ -1,0 +1,2 @@
+//! Subjects: tokens, validity, wildcards. Knows no subscription, no account, no wire.
+#![forbid(unsafe_code)]

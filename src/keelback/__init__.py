@@ -1,0 +1,1 @@
+"""Keelback: a complete NATS messaging system as one Python package."""
