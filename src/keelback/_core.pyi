@@ -205,7 +205,7 @@ class SlowConsumer:
 
 @final
 class LogLine:
-    """A line of the core's log while no log file is set (`Plane.log_to_events`)."""
+    """A line of the core's log while no log file is set (`Plane.set_log`)."""
 
     level: Literal["INF", "WRN", "ERR", "DBG", "TRC"]
     text: str
@@ -285,9 +285,20 @@ class Plane:
         and `closed:<reason>` counts."""
 
     def set_log(
-        self, *, fd: int = -1, debug: bool = False, trace: bool = False, logtime: bool = True, utc: bool = False, colour: bool = False, pid: int = 0
+        self,
+        *,
+        fd: int = -1,
+        debug: bool = False,
+        trace: bool = False,
+        logtime: bool = True,
+        utc_offset: int = 0,
+        colour: bool = False,
+        pid: int = 0,
     ) -> None:
-        """Write log lines to `fd` (duplicated); -1 delivers them as `LogLine` events instead."""
+        """Write log lines to `fd` (duplicated); -1 delivers them as `LogLine` events instead.
+
+        `utc_offset` is what local time is ahead of UTC, in seconds; 0 writes UTC.
+        """
 
     def log(self, level: Literal["INF", "WRN", "ERR", "FTL", "DBG", "TRC"], text: str) -> None: ...
     def shutdown(self) -> None:

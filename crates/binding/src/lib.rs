@@ -1,1 +1,35 @@
-//! PyO3 and nothing else: converts, forwards.
+//! PyO3 and nothing else: converts and forwards. The one crate that knows Python; the contract
+//! is `src/keelback/_core.pyi`.
+//!
+//! Every call that takes a lock or may wait releases the GIL; no Rust thread ever takes it.
+
+mod events;
+mod pipe;
+mod plane;
+mod records;
+
+use pyo3::prelude::*;
+
+pyo3::create_exception!(keelback._core, CoreError, pyo3::exceptions::PyException);
+
+/// `keelback._core`.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("CoreError", module.py().get_type::<CoreError>())?;
+    module.add_class::<records::Limits>()?;
+    module.add_class::<records::ServerInfo>()?;
+    module.add_class::<records::Permissions>()?;
+    module.add_class::<records::FastUser>()?;
+    module.add_class::<records::Gate>()?;
+    module.add_class::<records::TlsConfig>()?;
+    module.add_class::<records::Listener>()?;
+    module.add_class::<records::Admission>()?;
+    module.add_class::<records::Refusal>()?;
+    module.add_class::<events::AuthRequest>()?;
+    module.add_class::<events::SlowConsumer>()?;
+    module.add_class::<events::LogLine>()?;
+    module.add_class::<pipe::Pipe>()?;
+    module.add_class::<plane::Plane>()?;
+    Ok(())
+}

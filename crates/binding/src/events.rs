@@ -1,0 +1,127 @@
+//! Events that Python takes up.
+
+use keelback_engine::connection::Kind;
+use keelback_engine::events::{self, Event};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// A CONNECT to decide.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct AuthRequest(events::AuthRequest);
+
+#[pymethods]
+impl AuthRequest {
+    #[getter]
+    fn connection(&self) -> u64 {
+        self.0.connection
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.0.kind {
+            Kind::Tcp => "tcp",
+            Kind::InProcess => "in_process",
+        }
+    }
+
+    #[getter]
+    fn client_ip(&self) -> &str {
+        &self.0.client_ip
+    }
+
+    #[getter]
+    fn client_port(&self) -> u16 {
+        self.0.client_port
+    }
+
+    #[getter]
+    fn tls(&self) -> bool {
+        self.0.tls
+    }
+
+    #[getter]
+    fn nonce(&self) -> &str {
+        &self.0.nonce
+    }
+
+    #[getter]
+    fn user(&self) -> &str {
+        &self.0.options.user
+    }
+
+    #[getter]
+    fn password(&self) -> &str {
+        &self.0.options.pass
+    }
+
+    #[getter]
+    fn token(&self) -> &str {
+        &self.0.options.auth_token
+    }
+
+    #[getter]
+    fn nkey(&self) -> &str {
+        &self.0.options.nkey
+    }
+
+    #[getter]
+    fn signature(&self) -> &str {
+        &self.0.options.sig
+    }
+
+    #[getter]
+    fn jwt(&self) -> &str {
+        &self.0.options.jwt
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.options.name
+    }
+
+    #[getter]
+    fn lang(&self) -> &str {
+        &self.0.options.lang
+    }
+
+    #[getter]
+    fn version(&self) -> &str {
+        &self.0.options.version
+    }
+
+    #[getter]
+    fn certificates<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.certificates.iter().map(|der| PyBytes::new(py, der)).collect()
+    }
+}
+
+/// A connection that was cut off.
+#[pyclass(frozen, get_all, module = "keelback._core")]
+pub(crate) struct SlowConsumer {
+    connection: u64,
+    account: String,
+    name: String,
+    pending_bytes: usize,
+    reason: &'static str,
+}
+
+/// A line of the log.
+#[pyclass(frozen, get_all, module = "keelback._core")]
+pub(crate) struct LogLine {
+    level: &'static str,
+    text: String,
+}
+
+/// An event as Python sees it.
+pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
+    Ok(match event {
+        Event::Auth(request) => Py::new(py, AuthRequest(request))?.into_any(),
+        Event::SlowConsumer { connection, account, name, pending_bytes, reason } => {
+            let record = SlowConsumer { connection, account, name, pending_bytes, reason };
+            Py::new(py, record)?.into_any()
+        }
+        Event::Log { level, text } => {
+            Py::new(py, LogLine { level: level.label(), text })?.into_any()
+        }
+    })
+}

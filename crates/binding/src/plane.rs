@@ -1,0 +1,252 @@
+//! The running data plane of one server.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use keelback_engine::events::Events;
+use keelback_engine::log::{Format, Level};
+use keelback_engine::settings::Settings;
+use keelback_reactor::{Reactor, Waker};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::CoreError;
+use crate::events::to_python;
+use crate::pipe::Pipe;
+use crate::records::{
+    Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
+};
+
+/// See the stub.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct Plane {
+    reactor: Reactor,
+    events: Arc<Events>,
+    waker: Arc<Waker>,
+}
+
+#[pymethods]
+impl Plane {
+    #[new]
+    #[pyo3(signature = (*, threads=0, limits, info, gate))]
+    fn new(
+        py: Python<'_>,
+        threads: usize,
+        limits: &Bound<'_, Limits>,
+        info: &Bound<'_, ServerInfo>,
+        gate: &Bound<'_, Gate>,
+    ) -> PyResult<Self> {
+        let settings = Settings {
+            limits: limits.get().0.clone(),
+            info: info.get().0.clone(),
+            gate: gate.get().0.clone(),
+            version: 1,
+        };
+        py.detach(|| {
+            let waker = Arc::new(Waker::new()?);
+            let wake = waker.clone();
+            let events = Arc::new(Events::new(Box::new(move || wake.wake())));
+            // Addresses differ by process and run: enough to keep table layouts a secret.
+            let seed = std::hash::BuildHasher::hash_one(
+                &std::collections::hash_map::RandomState::new(),
+                0_u8,
+            );
+            let reactor = Reactor::start(threads, settings, events.clone(), seed)?;
+            Ok(Self { reactor, events, waker })
+        })
+    }
+
+    #[getter]
+    fn wake_fd(&self) -> i32 {
+        self.waker.fd().as_raw_fd()
+    }
+
+    fn listen(&self, py: Python<'_>, listener: &Bound<'_, Listener>) -> PyResult<(String, u16)> {
+        let record = listener.get();
+        let address = py.detach(|| {
+            if let Some(tls) = &record.tls {
+                self.reactor.set_tls(tls.clone());
+            }
+            self.reactor.listen(&record.options)
+        })?;
+        Ok((address.ip().to_string(), address.port()))
+    }
+
+    fn stop_listening(&self, py: Python<'_>) {
+        py.detach(|| self.reactor.stop_listening());
+    }
+
+    fn set_limits(&self, py: Python<'_>, limits: &Bound<'_, Limits>) {
+        let limits = limits.get().0.clone();
+        py.detach(|| self.reactor.hub().change_settings(|settings| settings.limits = limits));
+    }
+
+    #[pyo3(signature = (info, *, announce=false))]
+    fn set_info(&self, py: Python<'_>, info: &Bound<'_, ServerInfo>, announce: bool) {
+        let info = info.get().0.clone();
+        py.detach(|| {
+            self.reactor.hub().change_settings(|settings| settings.info = info);
+            if announce {
+                self.reactor.announce();
+            }
+        });
+    }
+
+    fn set_gate(&self, py: Python<'_>, gate: &Bound<'_, Gate>) {
+        let gate = gate.get().0.clone();
+        py.detach(|| self.reactor.hub().change_settings(|settings| settings.gate = gate));
+    }
+
+    fn set_tls(&self, py: Python<'_>, tls: &Bound<'_, TlsConfig>) {
+        let tls = tls.get().0.clone();
+        py.detach(|| self.reactor.set_tls(tls));
+    }
+
+    fn add_account(&self, py: Python<'_>, name: &str) {
+        py.detach(|| self.reactor.hub().add_account(name));
+    }
+
+    fn open_pipe(&self, py: Python<'_>) -> PyResult<Pipe> {
+        Ok(Pipe(py.detach(|| self.reactor.open_pipe())?))
+    }
+
+    #[pyo3(signature = (at_most=1024))]
+    fn take_events(&self, py: Python<'_>, at_most: usize) -> PyResult<Vec<Py<PyAny>>> {
+        let events = py.detach(|| {
+            self.waker.reset();
+            let (events, has_more) = self.events.take(at_most);
+            if has_more {
+                self.waker.wake();
+            }
+            events
+        });
+        events.into_iter().map(|event| to_python(py, event)).collect()
+    }
+
+    fn admit(&self, py: Python<'_>, admissions: Vec<Bound<'_, Admission>>) {
+        let admissions: Vec<_> = admissions
+            .iter()
+            .map(|record| (record.get().connection, record.get().admission.clone()))
+            .collect();
+        py.detach(|| {
+            for (connection, admission) in admissions {
+                self.reactor.admit(connection, admission);
+            }
+        });
+    }
+
+    fn refuse(&self, py: Python<'_>, refusals: Vec<Bound<'_, Refusal>>) {
+        let refusals: Vec<_> =
+            refusals.iter().map(|record| (record.get().connection, record.get().reason)).collect();
+        py.detach(|| {
+            for (connection, reason) in refusals {
+                self.reactor.refuse(connection, reason);
+            }
+        });
+    }
+
+    fn close(&self, py: Python<'_>, connection: u64, reason: &str) -> PyResult<()> {
+        let reason = closed_reason(reason)?;
+        py.detach(|| self.reactor.close(connection, reason));
+        Ok(())
+    }
+
+    fn connections(&self, py: Python<'_>) -> Vec<u64> {
+        py.detach(|| self.reactor.hub().connections().iter().map(|each| each.id).collect())
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (counters, closed) = py.detach(|| (self.counters(), self.reactor.hub().closed()));
+        let stats = PyDict::new(py);
+        for (name, value) in counters {
+            stats.set_item(name, value)?;
+        }
+        for (reason, count) in closed {
+            stats.set_item(format!("closed:{reason}"), count)?;
+        }
+        Ok(stats)
+    }
+
+    #[pyo3(signature = (*, fd=-1, debug=false, trace=false, logtime=true, utc_offset=0,
+        colour=false, pid=0))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
+    fn set_log(
+        &self,
+        fd: i32,
+        debug: bool,
+        trace: bool,
+        logtime: bool,
+        utc_offset: i64,
+        colour: bool,
+        pid: u32,
+    ) -> PyResult<()> {
+        let writer: Option<Box<dyn std::io::Write + Send>> = if fd < 0 {
+            None
+        } else {
+            // SAFETY: Python's caller owns `fd` and keeps it open during this call, which only
+            // duplicates it.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            Some(Box::new(File::from(borrowed.try_clone_to_owned()?)))
+        };
+        let format = Format { writer, logtime, utc_offset_s: utc_offset, colour, pid };
+        self.reactor.hub().log.configure(format, debug, trace);
+        Ok(())
+    }
+
+    fn log(&self, py: Python<'_>, level: &str, text: &str) -> PyResult<()> {
+        let level = match level {
+            "INF" => Level::Info,
+            "WRN" => Level::Warn,
+            "ERR" => Level::Error,
+            "FTL" => Level::Fatal,
+            "DBG" => Level::Debug,
+            "TRC" => Level::Trace,
+            other => return Err(CoreError::new_err(format!("{other:?} is not a log level"))),
+        };
+        py.detach(|| match level {
+            Level::Debug => self.reactor.hub().log.debug(|| text.to_owned()),
+            Level::Trace => self.reactor.hub().log.trace(|| text.to_owned()),
+            level => self.reactor.hub().log.write(level, text),
+        });
+        Ok(())
+    }
+
+    fn shutdown(&self, py: Python<'_>) {
+        py.detach(|| self.reactor.shutdown());
+    }
+}
+
+impl Plane {
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let hub = self.reactor.hub();
+        let totals = &hub.totals;
+        let gone = &totals.gone;
+        let connections = hub.connections();
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let sum = |pick: fn(&keelback_engine::connection::Counters) -> &std::sync::atomic::AtomicU64| {
+            load(pick(gone)) + connections.iter().map(|each| load(pick(&each.counters))).sum::<u64>()
+        };
+        let pending: usize = connections
+            .iter()
+            .map(|each| keelback_engine::lock(&each.outbound).pending_bytes())
+            .sum();
+        let subscriptions: usize =
+            hub.accounts().iter().map(|account| account.sublist().len()).sum();
+        vec![
+            ("connections", connections.len() as u64),
+            ("total_connections", load(&totals.connections)),
+            ("subscriptions", subscriptions as u64),
+            ("in_msgs", sum(|counters| &counters.in_msgs)),
+            ("out_msgs", sum(|counters| &counters.out_msgs)),
+            ("in_bytes", sum(|counters| &counters.in_bytes)),
+            ("out_bytes", sum(|counters| &counters.out_bytes)),
+            ("slow_consumers", load(&totals.slow_consumers)),
+            ("stalls", load(&totals.stalls)),
+            ("panics", load(&totals.panics)),
+            ("pending_bytes", pending as u64),
+            ("events_dropped", self.events.dropped()),
+        ]
+    }
+}

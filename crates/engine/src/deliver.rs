@@ -1,0 +1,357 @@
+//! The end of a run: its messages are encoded and staged for each target.
+
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::stage::{SHARE_BYTES_MIN, STAGE_BYTES_MAX};
+use crate::subscription::Claim;
+use crate::targets::{Group, Member, Targets};
+use crate::worker::{NO_HEADERS, RunMessage, Worker};
+
+/// Payloads from this size on are written straight from the input (measured: -18 % processor
+/// time at 16 KiB; below 8 KiB the copy is cheaper than the entry of `writev`).
+const BORROW_BYTES_MIN: u32 = 8 << 10;
+
+/// Encoded runs are cut into blocks of about this size, which stay in the processor's cache
+/// while they are sent to one subscriber after the other.
+const BLOCK_BYTES: usize = 128 << 10;
+
+impl Worker {
+    /// Delivers the messages gathered since the match result last changed.
+    pub(crate) fn close_run(&mut self, client: &mut Client, input: &[u8]) {
+        let Some(targets) = self.run.targets.take() else { return };
+        let mut messages = std::mem::take(&mut self.run.messages);
+        if !messages.is_empty() {
+            self.deliver(client, &targets, &messages, input);
+            messages.clear();
+        }
+        self.run.messages = messages;
+        self.run.tail_bytes = 0;
+    }
+
+    fn deliver(
+        &mut self,
+        client: &mut Client,
+        targets: &Targets,
+        messages: &[RunMessage],
+        input: &[u8],
+    ) {
+        let mut taken = 0;
+        for group in &targets.groups {
+            taken += self.deliver_group(client, group, messages, input);
+        }
+        for member in &targets.checked {
+            for message in messages {
+                taken += usize::from(self.deliver_member(client, member, message, input));
+            }
+        }
+        for members in &targets.queues {
+            for message in messages {
+                taken += usize::from(self.deliver_queue(client, members, message, input));
+            }
+        }
+        // A client that wants to hear of this has runs of one message, unless somebody else
+        // certainly takes them.
+        if taken == 0 && client.wants_no_responders() {
+            self.tell_no_responders(client, messages, input);
+        }
+    }
+
+    fn deliver_group(
+        &mut self,
+        client: &Client,
+        group: &Group,
+        messages: &[RunMessage],
+        input: &[u8],
+    ) -> usize {
+        let is_own = |id: u64| !client.has_echo() && id == client.connection.id;
+        if group.subs.len() == 1 || self.run.tail_bytes < SHARE_BYTES_MIN {
+            let mut taken = 0;
+            for sub in &group.subs {
+                if !is_own(sub.connection.id) && !sub.connection.is_closing() {
+                    sub.count(messages.len() as u64);
+                    let prefix = (&*group.prefix, group.has_headers);
+                    self.copy_run(client, &sub.connection, prefix, messages, input);
+                    taken += 1;
+                }
+            }
+            return taken;
+        }
+        self.share_run(group, messages, input, client, &is_own)
+    }
+
+    /// Encodes a run for one connection alone, into its stage.
+    fn copy_run(
+        &mut self,
+        client: &Client,
+        connection: &Arc<crate::Connection>,
+        (prefix, has_headers): (&[u8], bool),
+        messages: &[RunMessage],
+        input: &[u8],
+    ) {
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let stage = self.stage(connection);
+            stage.from = client.connection.id;
+            let before = stage.len();
+            let mut count = 0;
+            let mut payload_bytes = 0;
+            let mut borrowed = false;
+            for message in rest {
+                if stage.len() >= STAGE_BYTES_MAX {
+                    break;
+                }
+                count += 1;
+                payload_bytes += u64::from(message.payload_bytes);
+                if message.payload_bytes >= BORROW_BYTES_MIN
+                    && (has_headers || message.header_bytes == NO_HEADERS)
+                {
+                    let start = message.tail_start as usize;
+                    stage.append(|buffer| buffer.extend_from_slice(verb(prefix, message)));
+                    stage.borrow_input(start, start + message.tail_bytes as usize);
+                    borrowed = true;
+                } else {
+                    stage.append(|buffer| encode(buffer, prefix, has_headers, message, input));
+                }
+            }
+            stage.messages += count as u64;
+            stage.message_bytes += payload_bytes;
+            let added = stage.len() - before;
+            let is_full = stage.len() >= STAGE_BYTES_MAX;
+            if borrowed {
+                self.note_borrowed();
+            }
+            self.after_append(connection, added, is_full, input);
+            rest = &rest[count..];
+        }
+    }
+
+    /// Encodes a run once, in blocks, for all connections of the group.
+    fn share_run(
+        &mut self,
+        group: &Group,
+        messages: &[RunMessage],
+        input: &[u8],
+        client: &Client,
+        is_own: &dyn Fn(u64) -> bool,
+    ) -> usize {
+        let mut rest = messages;
+        let mut taken = 0;
+        while !rest.is_empty() {
+            let mut block = self.spare_block();
+            let buffer = Arc::make_mut(&mut block);
+            let mut count = 0;
+            let mut payload_bytes = 0;
+            for message in rest {
+                if buffer.len() >= BLOCK_BYTES {
+                    break;
+                }
+                encode(buffer, &group.prefix, group.has_headers, message, input);
+                count += 1;
+                payload_bytes += u64::from(message.payload_bytes);
+            }
+            let end = buffer.len();
+            for sub in &group.subs {
+                if is_own(sub.connection.id) || sub.connection.is_closing() {
+                    continue;
+                }
+                taken += 1;
+                sub.count(count as u64);
+                let stage = self.stage(&sub.connection);
+                stage.from = client.connection.id;
+                stage.share(&block, 0, end);
+                stage.messages += count as u64;
+                stage.message_bytes += payload_bytes;
+                let is_full = stage.len() >= STAGE_BYTES_MAX;
+                self.after_append(&sub.connection, 0, is_full, input);
+            }
+            self.spare_blocks.push(block);
+            rest = &rest[count..];
+        }
+        taken
+    }
+
+    /// An empty block; those that no queue holds any more are used again.
+    fn spare_block(&mut self) -> Arc<Vec<u8>> {
+        const SPARE_BLOCKS_MAX: usize = 16;
+        for index in 0..self.spare_blocks.len() {
+            if let Some(buffer) = Arc::get_mut(&mut self.spare_blocks[index]) {
+                buffer.clear();
+                let block = self.spare_blocks.swap_remove(index);
+                return block;
+            }
+        }
+        if self.spare_blocks.len() >= SPARE_BLOCKS_MAX {
+            self.spare_blocks.clear();
+        }
+        Arc::new(Vec::new())
+    }
+
+    fn deliver_queue(
+        &mut self,
+        client: &mut Client,
+        members: &[Member],
+        message: &RunMessage,
+        input: &[u8],
+    ) -> bool {
+        // A random start, then around: as in nats-server. The multiply maps without a division.
+        let random = self.next_random() >> 32;
+        let start = ((random * members.len() as u64) >> 32) as usize;
+        let (before, from) = members.split_at(start);
+        from.iter()
+            .chain(before)
+            .any(|member| self.deliver_member(client, member, message, input))
+    }
+
+    /// Delivers one message to one subscriber, if it may have it.
+    fn deliver_member(
+        &mut self,
+        client: &mut Client,
+        member: &Member,
+        message: &RunMessage,
+        input: &[u8],
+    ) -> bool {
+        let sub = &member.sub;
+        let connection = &sub.connection;
+        if (connection.id == client.connection.id && !client.has_echo())
+            || connection.is_closing()
+            || sub.is_ended()
+        {
+            return false;
+        }
+        if sub.is_checked() {
+            if !self.may_receive(member, message, input) {
+                return false;
+            }
+            match sub.claim() {
+                Claim::Granted => {}
+                Claim::Last => self.end_subscription(client, sub),
+                Claim::Refused => return false,
+            }
+        } else {
+            sub.count(1);
+        }
+        let prefix = (&*member.prefix, member.has_headers);
+        self.copy_run(client, connection, prefix, std::slice::from_ref(message), input);
+        true
+    }
+
+    fn may_receive(&self, member: &Member, message: &RunMessage, input: &[u8]) -> bool {
+        let sub = &member.sub;
+        let Some(policy) = sub.connection.policy() else { return true };
+        if sub.is_filtered {
+            let queue = (!sub.queue().is_empty()).then(|| sub.queue());
+            if policy.permissions.denies_delivery(member.subject(), queue) {
+                return false;
+            }
+        }
+        if sub.grants_responses
+            && let Some(reply) = message.reply(input)
+        {
+            policy.grant(reply, self.now);
+        }
+        true
+    }
+
+    /// Ends a subscription whose limit is reached by the message that is being delivered.
+    fn end_subscription(&mut self, client: &Client, sub: &crate::subscription::SubRef) {
+        if !sub.end() {
+            return;
+        }
+        client.account.remove(sub);
+        sub.connection.subscriptions.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        sub.connection.ended_subscriptions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.hub.log.debug(|| {
+            let max = String::from_utf8_lossy(sub.sid()).into_owned();
+            format!("{} - Auto-unsubscribe limit reached for sid '{max}'", sub.connection.log_prefix())
+        });
+    }
+
+    /// 503 to a requester whose request reached nobody.
+    fn tell_no_responders(&mut self, client: &mut Client, messages: &[RunMessage], input: &[u8]) {
+        for message in messages {
+            let Some(reply) = message.reply(input) else { continue };
+            let Some(sid) = client.plain_sid_for(reply) else { continue };
+            let header = [
+                b"NATS/1.0 503\r\nNats-Subject: ".as_slice(),
+                &self.run.subject,
+                b"\r\n\r\n",
+            ]
+            .concat();
+            let size = header.len().to_string();
+            let line = [
+                b"HMSG ".as_slice(),
+                reply,
+                b" ",
+                &sid,
+                b" ",
+                size.as_bytes(),
+                b" ",
+                size.as_bytes(),
+                b"\r\n",
+                &header,
+                b"\r\n",
+            ]
+            .concat();
+            let connection = client.connection.clone();
+            let stage = self.stage(&connection);
+            stage.messages += 1;
+            stage.message_bytes += header.len() as u64;
+            self.reply(&connection, &line);
+        }
+    }
+}
+
+impl Member {
+    /// The subject that its prefix was made for.
+    fn subject(&self) -> &[u8] {
+        let end = self.prefix.len() - self.sub.sid().len() - 2;
+        &self.prefix[b"HMSG ".len()..end]
+    }
+}
+
+/// The prefix with the verb that the message has.
+#[inline]
+fn verb<'a>(prefix: &'a [u8], message: &RunMessage) -> &'a [u8] {
+    if message.header_bytes == NO_HEADERS { &prefix[1..] } else { prefix }
+}
+
+/// Appends one message as its receiver reads it.
+#[inline]
+fn encode(
+    buffer: &mut Vec<u8>,
+    prefix: &[u8],
+    has_headers: bool,
+    message: &RunMessage,
+    input: &[u8],
+) {
+    if message.header_bytes != NO_HEADERS && (!has_headers || message.header_bytes == 0) {
+        encode_without_headers(buffer, prefix, message, input);
+        return;
+    }
+    let tail = message.tail(input);
+    let prefix = verb(prefix, message);
+    buffer.reserve(prefix.len() + tail.len());
+    buffer.extend_from_slice(prefix);
+    buffer.extend_from_slice(tail);
+}
+
+/// A MSG made of an HPUB: for a receiver without headers, or when the block is empty.
+#[cold]
+fn encode_without_headers(
+    buffer: &mut Vec<u8>,
+    prefix: &[u8],
+    message: &RunMessage,
+    input: &[u8],
+) {
+    let body = &message.payload(input)[message.header_bytes as usize..];
+    buffer.extend_from_slice(&prefix[1..]);
+    if let Some(reply) = message.reply(input) {
+        buffer.extend_from_slice(reply);
+        buffer.push(b' ');
+    }
+    buffer.extend_from_slice(body.len().to_string().as_bytes());
+    buffer.extend_from_slice(b"\r\n");
+    buffer.extend_from_slice(body);
+    buffer.extend_from_slice(b"\r\n");
+}

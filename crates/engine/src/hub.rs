@@ -1,0 +1,199 @@
+//! What all threads of one server share: settings, accounts, connections, counters.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use foldhash::HashMap;
+use keelback_wire::errors::ClosedReason;
+
+use crate::account::Account;
+use crate::connection::{Connection, Counters};
+use crate::events::{Event, Events};
+use crate::lock;
+use crate::log::Log;
+use crate::settings::Settings;
+
+/// The account of clients without another.
+pub const GLOBAL_ACCOUNT: &str = "$G";
+/// The system's account, unless configured otherwise.
+pub const SYSTEM_ACCOUNT: &str = "$SYS";
+
+/// Counters of the whole server.
+#[derive(Default)]
+pub struct Totals {
+    /// Traffic of connections that are gone.
+    pub gone: Counters,
+    /// Connections ever accepted.
+    pub connections: AtomicU64,
+    /// Connections cut off because they lagged.
+    pub slow_consumers: AtomicU64,
+    /// Times a publisher waited for a destination.
+    pub stalls: AtomicU64,
+    /// Panics that ended a connection.
+    pub panics: AtomicU64,
+}
+
+/// One server, as its threads share it.
+pub struct Hub {
+    /// Reactor threads.
+    pub threads: usize,
+    /// What Python is told.
+    pub events: Arc<Events>,
+    /// The log.
+    pub log: Log,
+    /// Counters.
+    pub totals: Totals,
+    settings: RwLock<Settings>,
+    version: AtomicU64,
+    accounts: RwLock<HashMap<String, Arc<Account>>>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    closed: Mutex<BTreeMap<&'static str, u64>>,
+    next_id: AtomicU64,
+    seed: u64,
+}
+
+impl Hub {
+    /// A server with its two first accounts. `seed` keeps hash tables from strangers' plans.
+    pub fn new(threads: usize, settings: Settings, events: Arc<Events>, seed: u64) -> Self {
+        let hub = Self {
+            threads,
+            log: Log::new(events.clone()),
+            events,
+            totals: Totals::default(),
+            version: AtomicU64::new(settings.version),
+            settings: RwLock::new(settings),
+            accounts: RwLock::default(),
+            connections: Mutex::default(),
+            closed: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            seed,
+        };
+        hub.add_account(GLOBAL_ACCOUNT);
+        hub.add_account(SYSTEM_ACCOUNT);
+        hub
+    }
+
+    /// A copy of the settings; cheap.
+    pub fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// By which a thread sees that its copy is old.
+    pub fn settings_version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Changes the settings.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut settings);
+        settings.version += 1;
+        self.version.store(settings.version, Ordering::Release);
+    }
+
+    /// The account of this name, made if there is none.
+    pub fn add_account(&self, name: &str) -> Arc<Account> {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(name) {
+            return account.clone();
+        }
+        let id = accounts.len() as u32;
+        let account = Arc::new(Account::new(id, name, name == SYSTEM_ACCOUNT, self.seed));
+        accounts.insert(name.to_owned(), account.clone());
+        account
+    }
+
+    /// The account of this name.
+    pub fn account(&self, name: &str) -> Option<Arc<Account>> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The next connection's id.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Enters a connection; false when there are too many (it is not entered then).
+    pub fn register(&self, connection: &Arc<Connection>, most: i64) -> bool {
+        let mut connections = lock(&self.connections);
+        if i64::try_from(connections.len()).unwrap_or(i64::MAX) >= most {
+            return false;
+        }
+        connections.insert(connection.id, connection.clone());
+        drop(connections);
+        self.totals.connections.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes a connection out, keeping its counters.
+    pub fn forget(&self, connection: &Connection) {
+        if lock(&self.connections).remove(&connection.id).is_none() {
+            return;
+        }
+        let (from, to) = (&connection.counters, &self.totals.gone);
+        to.add_in(from.in_msgs.load(Ordering::Relaxed), from.in_bytes.load(Ordering::Relaxed));
+        to.add_out(from.out_msgs.load(Ordering::Relaxed), from.out_bytes.load(Ordering::Relaxed));
+    }
+
+    /// Counts a closed connection by its reason.
+    pub fn count_closed(&self, reason: ClosedReason) {
+        *lock(&self.closed).entry(reason.as_str()).or_default() += 1;
+    }
+
+    /// Closed connections by reason.
+    pub fn closed(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.closed).clone()
+    }
+
+    /// The connection with this id.
+    pub fn connection(&self, id: u64) -> Option<Arc<Connection>> {
+        lock(&self.connections).get(&id).cloned()
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).values().cloned().collect()
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        lock(&self.connections).len()
+    }
+
+    /// Reports a connection that was cut off because more than its limit waited for it.
+    pub fn slow_consumer(&self, connection: &Connection, pending_bytes: usize) {
+        self.log.write(
+            crate::log::Level::Info,
+            &format!(
+                "{} - Slow Consumer Detected: MaxPending of {} Exceeded",
+                connection.log_prefix(),
+                self.settings().limits.pending_bytes_max
+            ),
+        );
+        self.count_slow_consumer(connection, pending_bytes, ClosedReason::SlowConsumerPendingBytes);
+    }
+
+    /// Counts and tells of a slow consumer.
+    pub fn count_slow_consumer(
+        &self,
+        connection: &Connection,
+        pending_bytes: usize,
+        reason: ClosedReason,
+    ) {
+        self.totals.slow_consumers.fetch_add(1, Ordering::Relaxed);
+        let identity = connection.identity();
+        self.events.push(Event::SlowConsumer {
+            connection: connection.id,
+            account: identity.account,
+            name: identity.name,
+            pending_bytes,
+            reason: reason.as_str(),
+        });
+    }
+}

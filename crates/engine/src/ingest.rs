@@ -1,0 +1,185 @@
+//! One chunk of input of one client: operation after operation, until it ends.
+
+use keelback_wire::client::{Op, Step, Violation, next_op};
+use keelback_wire::errors::{ClientError, ClosedReason};
+
+use crate::client::{Client, Phase};
+use crate::worker::Worker;
+
+/// What became of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// Bytes that are done with.
+    pub used_bytes: usize,
+    /// What the rest must grow to before it is worth another look; 0 when nothing is left.
+    pub wanted_bytes: usize,
+    /// What now.
+    pub outcome: Outcome,
+}
+
+/// What a chunk asks of the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Read on.
+    Continue,
+    /// Do not read until Python decided.
+    Ask,
+    /// Close; what is staged goes out first.
+    Close(ClosedReason),
+}
+
+/// What an operation asks of the loop.
+pub(crate) enum Next {
+    Continue,
+    Ask,
+}
+
+impl Worker {
+    /// Takes in what `client` sent. The caller keeps what is not used, and flushes at the end
+    /// of its turn.
+    pub fn ingest(&mut self, client: &mut Client, input: &[u8]) -> Ingested {
+        client.traces = self.hub.log.is_tracing();
+        let limits = self.settings.limits.wire();
+        let mut at = 0;
+        let mut wanted_bytes = 0;
+        let mut outcome = Outcome::Continue;
+        while at < input.len() {
+            if client.phase == Phase::Open {
+                let used = self.publish_repeats(client, input, at);
+                if used > 0 {
+                    at += used;
+                    continue;
+                }
+            } else if let Some(early) = self.before_open(client, input[at]) {
+                outcome = early;
+                break;
+            }
+            match next_op(&input[at..], &limits) {
+                Ok(Step::Op { op, used_bytes }) => {
+                    if client.traces {
+                        self.trace_in(client, &op);
+                    }
+                    let next = self.apply(client, &op, input, at);
+                    at += used_bytes;
+                    match next {
+                        Ok(Next::Continue) => {}
+                        Ok(Next::Ask) => {
+                            outcome = Outcome::Ask;
+                            break;
+                        }
+                        Err(reason) => {
+                            outcome = Outcome::Close(reason);
+                            break;
+                        }
+                    }
+                }
+                Ok(Step::More { wanted_bytes: more }) => {
+                    wanted_bytes = more;
+                    break;
+                }
+                Err(violation) => {
+                    outcome = Outcome::Close(self.refuse(client, &violation, input));
+                    break;
+                }
+            }
+        }
+        self.close_run(client, input);
+        self.flush_borrowed(input);
+        if at > 0 {
+            client.keepalive.last_in = self.now;
+        }
+        Ingested { used_bytes: at, wanted_bytes, outcome }
+    }
+
+    /// What may come before a client is admitted: CONNECT, or anything at all where clients
+    /// without credentials are admitted.
+    fn before_open(&mut self, client: &mut Client, first: u8) -> Option<Outcome> {
+        if client.phase == Phase::Asked {
+            return Some(Outcome::Ask);
+        }
+        if first.eq_ignore_ascii_case(&b'C') {
+            return None;
+        }
+        if !self.settings.gate.admits_anonymous() {
+            return Some(Outcome::Close(self.violate_authorization(client)));
+        }
+        match self.decide(client) {
+            Ok(Next::Continue) => None,
+            Ok(Next::Ask) => Some(Outcome::Ask),
+            Err(reason) => Some(Outcome::Close(reason)),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        client: &mut Client,
+        op: &Op<'_>,
+        input: &[u8],
+        start: usize,
+    ) -> Result<Next, ClosedReason> {
+        if let Op::Publish(message) = op {
+            return self.publish(client, message, input, start).map(|()| Next::Continue);
+        }
+        // What is delivered stays in its place among the answers.
+        self.close_run(client, input);
+        match *op {
+            Op::Publish(_) | Op::Ok => {}
+            Op::Connect(json) => return self.connect(client, json),
+            Op::Info(json) => {
+                if !keelback_wire::connect::is_json_object(json) {
+                    return Err(ClosedReason::ProtocolViolation);
+                }
+            }
+            Op::Ping => self.ping(client),
+            Op::Pong => client.keepalive.pong(self.now),
+            Op::Err(text) => {
+                let text = String::from_utf8_lossy(text);
+                self.hub
+                    .log
+                    .error(|| format!("{} - Client Error {text}", client.connection.log_prefix()));
+                return Err(ClosedReason::ParseError);
+            }
+            Op::Subscribe { subject, queue, sid } => {
+                self.subscribe(client, subject, queue, sid, input);
+            }
+            Op::Unsubscribe { sid, max } => self.unsubscribe(client, sid, max),
+        }
+        Ok(Next::Continue)
+    }
+
+    /// Answers what the parser refused; returns why the connection closes.
+    fn refuse(&mut self, client: &mut Client, violation: &Violation, input: &[u8]) -> ClosedReason {
+        let prefix = client.connection.log_prefix();
+        match violation {
+            Violation::UnknownOperation { .. } => {
+                self.answer(client, &ClientError::UnknownProtocolOperation, input);
+                self.hub.log.error(|| format!("{prefix} - {}", violation.log_line()));
+                ClosedReason::ProtocolViolation
+            }
+            Violation::BadArguments(line) => {
+                self.hub.log.error(|| format!("{prefix} - {line}"));
+                ClosedReason::ProtocolViolation
+            }
+            Violation::ControlLineTooLong => {
+                self.answer(client, &ClientError::MaxControlLineExceeded, input);
+                self.hub.log.error(|| format!("{prefix} - maximum control line exceeded"));
+                ClosedReason::MaxControlLineExceeded
+            }
+            Violation::PayloadTooLarge { declared_bytes } => {
+                self.answer(client, &ClientError::MaxPayloadViolation, input);
+                let most = self.settings.limits.payload_bytes_max;
+                self.hub.log.error(|| {
+                    format!("{prefix} - maximum payload exceeded: {declared_bytes} vs {most}")
+                });
+                ClosedReason::MaxPayloadExceeded
+            }
+        }
+    }
+
+    fn trace_in(&self, client: &Client, op: &Op<'_>) {
+        self.hub.log.trace(|| {
+            let line = keelback_wire::trace::describe(op);
+            format!("{} - <<- {line}", client.connection.log_prefix())
+        });
+    }
+}

@@ -1,0 +1,341 @@
+//! CONNECT, PING, SUB and UNSUB: what is decided for one client at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use keelback_interest::Subscribe;
+use keelback_wire::errors::{ClientError, ClosedReason};
+use keelback_wire::info::ConnectionInfo;
+
+use crate::account::Account;
+use crate::client::{Client, Flags, Phase};
+use crate::connection::{Identity, Policy};
+use crate::events::{AuthRequest, Event};
+use crate::gate::{Admission, Verdict};
+use crate::hub::GLOBAL_ACCOUNT;
+use crate::ingest::Next;
+use crate::subscription::SubRef;
+use crate::worker::Worker;
+
+/// The queue group that only the server itself may join.
+const SYSTEM_QUEUE: &[u8] = b"_sys_";
+
+impl Worker {
+    /// The first INFO of a connection.
+    pub fn greet(&mut self, client: &Client) {
+        let line = self.info_line(client, false);
+        let connection = client.connection.clone();
+        self.reply(&connection, &line);
+    }
+
+    /// An INFO line for this connection. `with_account` marks the answer to CONNECT.
+    pub fn info_line(&self, client: &Client, with_account: bool) -> Vec<u8> {
+        let account = with_account.then_some((&*client.account.name, client.account.is_system));
+        self.settings.info.line(&ConnectionInfo {
+            client_id: client.connection.id,
+            client_ip: &client.peer_ip,
+            nonce: &client.nonce,
+            is_in_process: client.connection.kind == crate::connection::Kind::InProcess,
+            account,
+        })
+    }
+
+    pub(crate) fn connect(&mut self, client: &mut Client, json: &[u8]) -> Result<Next, ClosedReason> {
+        let interval = self.settings.limits.ping_interval;
+        let jitter = self.next_random() as u8;
+        client.keepalive.connected(self.now, interval, jitter);
+        let options = client.options.get_or_insert_default();
+        if let Err(error) = options.merge(json) {
+            self.hub
+                .log
+                .error(|| format!("{} - CONNECT: {error}", client.connection.log_prefix()));
+            return Err(ClosedReason::ProtocolViolation);
+        }
+        if client.has_connected {
+            self.drop_subscriptions(client);
+            client.forget_last();
+            if let Some(account) = self.hub.account(GLOBAL_ACCOUNT) {
+                client.account = account;
+            }
+            client.policy = None;
+            client.connection.set_policy(None);
+        }
+        client.has_connected = true;
+        self.decide(client)
+    }
+
+    /// Asks the gate, and Python where the gate says so.
+    pub(crate) fn decide(&mut self, client: &mut Client) -> Result<Next, ClosedReason> {
+        let options = client.options.get_or_insert_default();
+        match self.settings.gate.decide(options, client.connection.kind) {
+            Verdict::Admit(admission) => self.admit(client, &admission).map(|()| Next::Continue),
+            Verdict::Refuse => Err(self.violate_authorization(client)),
+            Verdict::Ask => {
+                client.phase = Phase::Asked;
+                let options = options.clone();
+                self.hub.events.push(Event::Auth(AuthRequest {
+                    connection: client.connection.id,
+                    kind: client.connection.kind,
+                    client_ip: client.peer_ip.clone(),
+                    client_port: client.peer_port,
+                    tls: client.is_tls,
+                    nonce: client.nonce.clone(),
+                    options,
+                    certificates: client.certificates.clone(),
+                }));
+                Ok(Next::Ask)
+            }
+        }
+    }
+
+    /// Lets a client in, as the gate or Python decided.
+    ///
+    /// # Errors
+    /// What CONNECT asked for cannot be; the connection closes.
+    pub fn admit(&mut self, client: &mut Client, admission: &Admission) -> Result<(), ClosedReason> {
+        let options = client.options.get_or_insert_default();
+        if options.new_account || !options.account.is_empty() {
+            return Err(self.violate_authorization(client));
+        }
+        let Some(account) = self.hub.account(&admission.account) else {
+            return Err(self.violate_authorization(client));
+        };
+        let server_has_headers = self.settings.info.headers;
+        let has_connected = client.has_connected;
+        let options = client.options.get_or_insert_default();
+        let protocol = options.protocol;
+        client.flags = Flags {
+            verbose: options.verbose,
+            pedantic: options.pedantic,
+            echo: options.echo,
+            headers: server_has_headers && options.headers,
+            no_responders: options.no_responders,
+            takes_async_info: has_connected && protocol >= 1,
+        };
+        let identity = Identity {
+            name: options.name.clone(),
+            log_suffix: log_suffix(options, &account, &admission.label),
+            account: account.name.clone(),
+        };
+        let policy = admission
+            .permissions
+            .clone()
+            .map(|permissions| Arc::new(Policy::new(permissions, self.now)));
+        let connection = client.connection.clone();
+        connection.set_identity(identity);
+        connection.set_policy(policy.clone());
+        connection.has_headers.store(client.flags.headers, Ordering::Relaxed);
+        client.policy = policy;
+        client.account = account;
+        client.phase = Phase::Open;
+        client.forget_last();
+        if !(0..=1).contains(&protocol) {
+            self.say(client, &ClientError::InvalidClientProtocol);
+            return Err(ClosedReason::BadClientProtocolVersion);
+        }
+        if client.flags.no_responders && !client.flags.headers {
+            self.say(client, &ClientError::NoRespondersRequiresHeaders);
+            return Err(ClosedReason::NoRespondersRequiresHeaders);
+        }
+        if has_connected && client.flags.verbose {
+            self.reply(&connection, b"+OK\r\n");
+        }
+        Ok(())
+    }
+
+    /// `-ERR 'Authorization Violation'`, with its log line.
+    pub fn violate_authorization(&mut self, client: &mut Client) -> ClosedReason {
+        let user = client.options.as_ref().map(|options| match () {
+            () if !options.nkey.is_empty() => format!(" - Nkey {:?}", options.nkey),
+            () if !options.user.is_empty() => format!(" - User {:?}", options.user),
+            () => String::new(),
+        });
+        let user = user.unwrap_or_default();
+        self.hub
+            .log
+            .error(|| format!("{} - authentication error{user}", client.connection.log_prefix()));
+        self.say(client, &ClientError::AuthorizationViolation);
+        ClosedReason::AuthenticationViolation
+    }
+
+    /// `-ERR` to this client.
+    pub fn say(&mut self, client: &Client, error: &ClientError) {
+        let mut line = Vec::new();
+        error.write(&mut line);
+        let connection = client.connection.clone();
+        self.reply(&connection, &line);
+    }
+
+    pub(crate) fn ping(&mut self, client: &mut Client) {
+        let connection = client.connection.clone();
+        self.reply(&connection, b"PONG\r\n");
+        if client.has_connected && !client.is_greeted {
+            client.is_greeted = true;
+            if client.flags.takes_async_info {
+                let line = self.info_line(client, true);
+                self.reply(&connection, &line);
+            }
+        }
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        client: &mut Client,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+        input: &[u8],
+    ) {
+        let mut is_filtered = false;
+        let mut grants_responses = false;
+        let allowed = match &client.policy {
+            Some(policy) => {
+                grants_responses = policy.permissions.responses().is_some();
+                policy.permissions.may_subscribe(subject, queue)
+            }
+            None => Subscribe::Allowed,
+        };
+        match allowed {
+            Subscribe::Allowed => {}
+            Subscribe::Filtered => is_filtered = true,
+            Subscribe::Denied => return self.deny_subscription(client, subject, queue, sid, input),
+        }
+        if queue == Some(SYSTEM_QUEUE) {
+            return self.deny_subscription(client, subject, queue, sid, input);
+        }
+        let limits = self.settings.limits.clone();
+        if limits.subscription_tokens_max > 0
+            && keelback_subject::token_count(subject) > limits.subscription_tokens_max
+        {
+            let error = ClientError::TooManyTokens { subject: subject.to_vec() };
+            self.answer(client, &error, input);
+            self.hub.log.error(|| {
+                format!(
+                    "{} - Subscription Violation Too Many Tokens - Subject {:?}, SID {}",
+                    client.connection.log_prefix(),
+                    String::from_utf8_lossy(subject),
+                    String::from_utf8_lossy(sid)
+                )
+            });
+            return;
+        }
+        self.sweep_if_due(client, limits.subscriptions_max);
+        if limits.subscriptions_max > 0 && client.subscription_count() >= limits.subscriptions_max {
+            self.answer(client, &ClientError::MaxSubscriptionsExceeded, input);
+            return;
+        }
+        if client.find(sid).is_none() {
+            let connection = client.connection.clone();
+            let texts = (subject, queue.unwrap_or_default(), sid);
+            let sub = SubRef::new(connection, texts, is_filtered, grants_responses);
+            if !client.account.insert(&sub) {
+                self.answer(client, &ClientError::InvalidSubject, input);
+                return;
+            }
+            client.connection.subscriptions.fetch_add(1, Ordering::Relaxed);
+            client.add(sub);
+        }
+        self.confirm(client);
+    }
+
+    fn deny_subscription(
+        &mut self,
+        client: &mut Client,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+        input: &[u8],
+    ) {
+        let error = ClientError::SubscribeViolation {
+            subject: subject.to_vec(),
+            queue: queue.map(<[u8]>::to_vec),
+        };
+        self.answer(client, &error, input);
+        self.hub.log.error(|| {
+            let queue = queue
+                .map(|queue| format!(", Queue: {:?}", String::from_utf8_lossy(queue)))
+                .unwrap_or_default();
+            format!(
+                "{} - Subscription Violation - Subject {:?}{queue}, SID {}",
+                client.connection.log_prefix(),
+                String::from_utf8_lossy(subject),
+                String::from_utf8_lossy(sid)
+            )
+        });
+    }
+
+    pub(crate) fn unsubscribe(&mut self, client: &mut Client, sid: &[u8], max: Option<u64>) {
+        let found = client.find(sid).cloned();
+        if let Some(sub) = found {
+            let ends = match max {
+                Some(max) if max > 0 => {
+                    let is_reached = sub.set_max(max);
+                    // Match results that took it for unlimited must be made anew.
+                    client.account.generations.bump(sub.subject());
+                    is_reached
+                }
+                _ => true,
+            };
+            if ends {
+                client.take(sid);
+                if sub.end() && client.account.remove(&sub) {
+                    client.connection.subscriptions.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+        }
+        self.confirm(client);
+        self.sweep_if_due(client, 0);
+    }
+
+    fn confirm(&mut self, client: &Client) {
+        if client.flags.verbose {
+            let connection = client.connection.clone();
+            self.reply(&connection, b"+OK\r\n");
+        }
+    }
+
+    /// Subscriptions that ended by their max on other threads are forgotten when they are many,
+    /// or when the limit is near.
+    fn sweep_if_due(&mut self, client: &mut Client, limit: usize) {
+        const ENDED_MIN: usize = 64;
+        let ended = client.connection.ended_subscriptions.load(Ordering::Relaxed) as usize;
+        if ended == 0 {
+            return;
+        }
+        let count = client.subscription_count();
+        let is_many = ended >= ENDED_MIN && ended * 2 >= count;
+        if is_many || (limit > 0 && count >= limit) {
+            client.sweep();
+        }
+    }
+
+    /// Takes all subscriptions of a client out of its account.
+    pub fn drop_subscriptions(&mut self, client: &mut Client) {
+        let live: Vec<&SubRef> = client.subscriptions().filter(|sub| sub.end()).collect();
+        client.account.remove_all(live.into_iter());
+        client.connection.subscriptions.store(0, Ordering::Relaxed);
+        client.connection.ended_subscriptions.store(0, Ordering::Relaxed);
+        client.clear_subscriptions();
+    }
+}
+
+/// ` - "v1.2:go:name" - "$G/user:bob"`, as far as it is known.
+fn log_suffix(
+    options: &keelback_wire::connect::ConnectOptions,
+    account: &Account,
+    label: &str,
+) -> String {
+    let mut parts = Vec::new();
+    if !options.version.is_empty() {
+        parts.push(format!("v{}", options.version));
+    }
+    parts.extend([&options.lang, &options.name].into_iter().filter(|part| !part.is_empty()).cloned());
+    let mut suffix = String::new();
+    if !parts.is_empty() {
+        suffix.push_str(&format!(" - {:?}", parts.join(":")));
+    }
+    if !label.is_empty() {
+        suffix.push_str(&format!(" - \"{}/{label}\"", account.name));
+    }
+    suffix
+}

@@ -1,0 +1,231 @@
+//! What one thread gathered for one connection during a turn, before it takes that
+//! connection's lock once and writes.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Instant;
+
+use keelback_wire::errors::ClosedReason;
+
+use crate::connection::Connection;
+use crate::lock;
+use crate::outbound::{Flow, Outbound, Piece, SLICES_MAX};
+use crate::settings::Limits;
+
+/// A stage that reached this size is written before the turn ends: what was encoded is then
+/// still in the processor's cache, and the peer may start to read.
+pub const STAGE_BYTES_MAX: usize = 128 << 10;
+
+/// Shared pieces from this size on are listed, smaller ones are copied: an entry of `writev`
+/// and a reference count cost about as much as copying so many bytes.
+pub const SHARE_BYTES_MIN: usize = 2 << 10;
+
+enum Staged {
+    /// A range of the stage's own buffer.
+    Own { start: usize, end: usize },
+    /// A range of a shared block.
+    Shared(Piece),
+    /// A range of the input that is being ingested; gone once it is.
+    Input { start: usize, end: usize },
+}
+
+/// One connection's bytes of this turn.
+#[derive(Default)]
+pub struct Stage {
+    /// Whose they are; none while the slot is free.
+    pub connection: Option<Arc<Connection>>,
+    buffer: Vec<u8>,
+    pieces: Vec<Staged>,
+    bytes: usize,
+    /// Messages staged, for the connection's counters.
+    pub messages: u64,
+    /// Their payload bytes.
+    pub message_bytes: u64,
+    /// The connection whose messages these are (the last, when there are several).
+    pub from: u64,
+    /// A piece points into the input.
+    pub borrows_input: bool,
+}
+
+impl Stage {
+    /// Bytes staged.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Nothing staged.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Appends bytes through `write`, which gets the buffer.
+    #[inline]
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.buffer.len();
+        write(&mut self.buffer);
+        let end = self.buffer.len();
+        self.bytes += end - start;
+        if let Some(Staged::Own { end: last, .. }) = self.pieces.last_mut() {
+            *last = end;
+        } else {
+            self.pieces.push(Staged::Own { start, end });
+        }
+    }
+
+    /// Appends a range of a shared block.
+    pub fn share(&mut self, block: &Arc<Vec<u8>>, start: usize, end: usize) {
+        if end - start < SHARE_BYTES_MIN {
+            self.append(|buffer| buffer.extend_from_slice(&block[start..end]));
+            return;
+        }
+        self.bytes += end - start;
+        self.pieces.push(Staged::Shared(Piece::new(block.clone(), start, end)));
+    }
+
+    /// Appends a range of the input without copying it; the caller flushes before the input
+    /// goes.
+    pub fn borrow_input(&mut self, start: usize, end: usize) {
+        self.bytes += end - start;
+        self.borrows_input = true;
+        self.pieces.push(Staged::Input { start, end });
+    }
+
+    /// Writes what is staged, queues what the transport does not take, and empties the stage
+    /// (its connection stays set).
+    pub fn flush(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Flushed {
+        let Some(connection) = self.connection.clone() else { return Flushed::default() };
+        if self.messages > 0 {
+            connection.counters.add_out(self.messages, self.message_bytes);
+        }
+        let mut outbound = lock(&connection.outbound);
+        let flow = self.write_out(&mut outbound, input, now, limits);
+        let mut flushed = Flushed { flow: Some(flow), ..Flushed::default() };
+        match flow {
+            Flow::Waiting(waiting) => {
+                flushed.must_watch = !std::mem::replace(&mut outbound.is_watched, true);
+                flushed.taken_bytes = outbound.taken_bytes();
+                if outbound.pending_bytes() > limits.pending_bytes_max {
+                    flushed.overrun_bytes = waiting;
+                    if connection.set_closing(ClosedReason::SlowConsumerPendingBytes) {
+                        flushed.is_cut_off = true;
+                    }
+                }
+            }
+            Flow::Broken => {
+                connection.set_closing(ClosedReason::WriteError);
+            }
+            Flow::Clear | Flow::Closed => {}
+        }
+        drop(outbound);
+        self.clear();
+        flushed
+    }
+
+    fn write_out(
+        &mut self,
+        outbound: &mut Outbound,
+        input: &[u8],
+        now: Instant,
+        limits: &Limits,
+    ) -> Flow {
+        if outbound.is_closed() {
+            return Flow::Closed;
+        }
+        let mut done = 0;
+        if outbound.is_clear() {
+            match self.write_directly(outbound, input) {
+                Ok(taken) => done = taken,
+                Err(_) => return Flow::Broken,
+            }
+            if done == self.bytes {
+                return outbound.settle(now, limits.write_deadline);
+            }
+        }
+        self.queue_rest(outbound, input, done);
+        outbound.settle(now, limits.write_deadline)
+    }
+
+    /// Bytes taken, in order, until the transport takes no more.
+    fn write_directly(&self, outbound: &mut Outbound, input: &[u8]) -> std::io::Result<usize> {
+        let mut total = 0;
+        for chunk in self.pieces.chunks(SLICES_MAX) {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut wanted = 0;
+            for (slot, piece) in slices.iter_mut().zip(chunk) {
+                let bytes = self.bytes_of(piece, input);
+                wanted += bytes.len();
+                *slot = IoSlice::new(bytes);
+            }
+            let taken = outbound.write_now(&slices[..chunk.len()])?;
+            total += taken;
+            if taken < wanted {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    fn bytes_of<'a>(&'a self, piece: &'a Staged, input: &'a [u8]) -> &'a [u8] {
+        match piece {
+            Staged::Own { start, end } => &self.buffer[*start..*end],
+            Staged::Shared(piece) => piece.bytes(),
+            Staged::Input { start, end } => &input[*start..*end],
+        }
+    }
+
+    fn queue_rest(&mut self, outbound: &mut Outbound, input: &[u8], mut done: usize) {
+        // The own buffer moves as it is: nothing of it is copied again.
+        let mut buffer = None;
+        for piece in self.pieces.drain(..) {
+            let (block, start, end) = match piece {
+                Staged::Own { start, end } => {
+                    let block =
+                        buffer.get_or_insert_with(|| Arc::new(std::mem::take(&mut self.buffer)));
+                    (block.clone(), start, end)
+                }
+                Staged::Shared(piece) => piece.into_parts(),
+                Staged::Input { start, end } => (Arc::new(input[start..end].to_vec()), 0, end - start),
+            };
+            let skipped = done.min(end - start);
+            done -= skipped;
+            if start + skipped < end {
+                outbound.push(Piece::new(block, start + skipped, end));
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.pieces.clear();
+        self.buffer.clear();
+        self.bytes = 0;
+        self.messages = 0;
+        self.message_bytes = 0;
+        self.borrows_input = false;
+    }
+
+    /// Frees the slot; a buffer that a burst made large is given back.
+    pub fn release(&mut self) {
+        self.connection = None;
+        if self.buffer.capacity() > 2 * STAGE_BYTES_MAX {
+            self.buffer = Vec::new();
+        }
+        if self.pieces.capacity() > 1024 {
+            self.pieces = Vec::new();
+        }
+    }
+}
+
+/// What a flush came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flushed {
+    /// How the transport took it.
+    pub flow: Option<Flow>,
+    /// The owner must start to watch the write deadline.
+    pub must_watch: bool,
+    /// Bytes the transport ever took: a later look tells whether it moves.
+    pub taken_bytes: u64,
+    /// More waited than allowed: this many bytes.
+    pub overrun_bytes: usize,
+    /// This flush decided that the connection closes.
+    pub is_cut_off: bool,
+}

@@ -1,0 +1,360 @@
+//! What one reactor thread keeps between turns: its match cache, its staging slots, the run of
+//! messages that share a match result.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use keelback_interest::{Matched, Stamp};
+
+use crate::account::Account;
+use crate::connection::Connection;
+use crate::hub::Hub;
+use crate::outbound::Flow;
+use crate::settings::Settings;
+use crate::stage::{Flushed, STAGE_BYTES_MAX, Stage};
+use crate::subscription::SubRef;
+use crate::targets::Targets;
+
+/// Sets of the match cache; two entries each. 4,096 subjects in use at once hit nearly always.
+const CACHE_SETS: usize = 4096;
+
+/// Bytes staged for all destinations together, at which all are written at once: a fan-out to
+/// ten thousand must not stage a whole read for each.
+const STAGED_BYTES_MAX: usize = 8 << 20;
+
+/// A message of the current run, as ranges of the input.
+#[derive(Clone, Copy, Debug)]
+pub struct RunMessage {
+    /// Where `reply size\r\npayload\r\n` starts.
+    pub tail_start: u32,
+    /// Its length.
+    pub tail_bytes: u32,
+    /// Payload, headers included, without its CRLF.
+    pub payload_bytes: u32,
+    /// Header block; `NO_HEADERS` for a PUB.
+    pub header_bytes: u32,
+    /// The reply at the start of the tail; 0 is none.
+    pub reply_bytes: u32,
+}
+
+/// [`RunMessage::header_bytes`] of a PUB.
+pub const NO_HEADERS: u32 = u32::MAX;
+
+impl RunMessage {
+    /// `reply size\r\npayload\r\n`.
+    #[inline]
+    pub fn tail<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        let start = self.tail_start as usize;
+        &input[start..start + self.tail_bytes as usize]
+    }
+
+    /// Headers and body.
+    pub fn payload<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        let end = (self.tail_start + self.tail_bytes) as usize - 2;
+        &input[end - self.payload_bytes as usize..end]
+    }
+
+    /// The reply subject.
+    pub fn reply<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let start = self.tail_start as usize;
+        (self.reply_bytes > 0).then(|| &input[start..start + self.reply_bytes as usize])
+    }
+}
+
+/// Consecutive messages of one connection with the same match result.
+#[derive(Default)]
+pub struct Run {
+    /// Where they go; none while there is no run.
+    pub targets: Option<Arc<Targets>>,
+    /// The messages.
+    pub messages: Vec<RunMessage>,
+    /// Their subject; kept only for clients that want to hear of requests that reach nobody.
+    pub subject: Vec<u8>,
+    /// The length of what is copied for each, together.
+    pub tail_bytes: usize,
+}
+
+struct CacheEntry {
+    account: u32,
+    hash: u64,
+    subject: Vec<u8>,
+    stamp: Stamp,
+    targets: Arc<Targets>,
+}
+
+/// A destination that lags behind a publisher.
+#[derive(Clone, Debug)]
+pub struct Pressure {
+    /// The publisher.
+    pub publisher: u64,
+    /// The destination.
+    pub destination: Arc<Connection>,
+    /// Bytes that it ever took.
+    pub taken_bytes: u64,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({})", self.id)
+    }
+}
+
+/// One reactor thread's share of the engine.
+pub struct Worker {
+    /// Which thread.
+    pub thread: usize,
+    /// The server.
+    pub hub: Arc<Hub>,
+    /// This turn's view of the settings.
+    pub settings: Settings,
+    /// Start of this turn.
+    pub now: Instant,
+    pub(crate) run: Run,
+    pub(crate) nobody: Arc<Targets>,
+    pub(crate) random: u64,
+    stages: Vec<Stage>,
+    dirty: Vec<u32>,
+    free: Vec<u32>,
+    staged_bytes: usize,
+    has_borrowed: bool,
+    cache: Vec<[Option<Box<CacheEntry>>; 2]>,
+    hasher: foldhash::fast::RandomState,
+    matched: Matched<SubRef>,
+    pub(crate) spare_blocks: Vec<Arc<Vec<u8>>>,
+    /// Destinations over three quarters of their limit, seen since the last look.
+    pub pressures: Vec<Pressure>,
+    /// Connections whose write deadline their owner must watch.
+    pub to_watch: Vec<Arc<Connection>>,
+    /// Connections that this thread decided to close.
+    pub to_close: Vec<Arc<Connection>>,
+}
+
+impl Worker {
+    /// The share of thread number `thread`.
+    pub fn new(thread: usize, hub: Arc<Hub>, now: Instant) -> Self {
+        let settings = hub.settings();
+        Self {
+            thread,
+            hub,
+            settings,
+            now,
+            run: Run::default(),
+            nobody: Arc::new(Targets::default()),
+            random: 0x9E37_79B9_7F4A_7C15 ^ (thread as u64 + 1),
+            stages: Vec::new(),
+            dirty: Vec::new(),
+            free: Vec::new(),
+            staged_bytes: 0,
+            has_borrowed: false,
+            cache: Vec::new(),
+            hasher: foldhash::fast::RandomState::default(),
+            matched: Matched::default(),
+            spare_blocks: Vec::new(),
+            pressures: Vec::new(),
+            to_watch: Vec::new(),
+            to_close: Vec::new(),
+        }
+    }
+
+    /// Begins a turn: takes up the time and new settings.
+    pub fn begin_turn(&mut self, now: Instant) {
+        self.now = now;
+        if self.hub.settings_version() != self.settings.version {
+            self.settings = self.hub.settings();
+        }
+    }
+
+    /// A random number (xorshift64*: members of queue groups are chosen, nothing secret).
+    #[inline]
+    pub(crate) fn next_random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// The match result of `subject`, from the cache or made anew, with the stamp to keep.
+    pub(crate) fn targets_of(&mut self, account: &Account, subject: &[u8]) -> (Arc<Targets>, Stamp) {
+        if self.cache.is_empty() {
+            self.cache.resize_with(CACHE_SETS, Default::default);
+        }
+        let hash = self.hasher.hash_one((account.id, subject));
+        let set = (hash >> 32) as usize % CACHE_SETS;
+        for entry in self.cache[set].iter().flatten() {
+            if entry.hash == hash
+                && entry.account == account.id
+                && entry.subject == subject
+                && account.generations.is_current(&entry.stamp)
+            {
+                return (entry.targets.clone(), entry.stamp);
+            }
+        }
+        // The stamp is taken before the match: what changes in between shows in the next look.
+        let stamp = account.generations.stamp(subject);
+        account.sublist().matches(subject, &mut self.matched);
+        let targets = if self.matched.plain.is_empty() && self.matched.queues.is_empty() {
+            self.nobody.clone()
+        } else {
+            Targets::compile(subject, &mut self.matched)
+        };
+        self.remember(set, hash, account.id, subject, stamp, &targets);
+        (targets, stamp)
+    }
+
+    fn remember(
+        &mut self,
+        set: usize,
+        hash: u64,
+        account: u32,
+        subject: &[u8],
+        stamp: Stamp,
+        targets: &Arc<Targets>,
+    ) {
+        let [first, second] = &mut self.cache[set];
+        let is_same = |entry: &Option<Box<CacheEntry>>| {
+            entry.as_ref().is_some_and(|entry| entry.hash == hash && entry.subject == subject)
+        };
+        // The newest stands first; the other gives way, unless the same subject is there.
+        if !is_same(first) {
+            std::mem::swap(first, second);
+        }
+        if let Some(entry) = first {
+            entry.account = account;
+            entry.hash = hash;
+            entry.subject.clear();
+            entry.subject.extend_from_slice(subject);
+            entry.stamp = stamp;
+            entry.targets = targets.clone();
+        } else {
+            let subject = subject.to_vec();
+            let targets = targets.clone();
+            *first = Some(Box::new(CacheEntry { account, hash, subject, stamp, targets }));
+        }
+    }
+
+    /// The stage of `connection` in this turn.
+    #[inline]
+    pub fn stage(&mut self, connection: &Arc<Connection>) -> &mut Stage {
+        let slot = connection.stage_slot(self.thread).load(Ordering::Relaxed);
+        if slot != 0 {
+            return &mut self.stages[slot as usize - 1];
+        }
+        self.new_stage(connection)
+    }
+
+    #[cold]
+    fn new_stage(&mut self, connection: &Arc<Connection>) -> &mut Stage {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.stages.push(Stage::default());
+            self.stages.len() as u32 - 1
+        });
+        connection.stage_slot(self.thread).store(index + 1, Ordering::Relaxed);
+        self.dirty.push(index);
+        let stage = &mut self.stages[index as usize];
+        stage.connection = Some(connection.clone());
+        stage
+    }
+
+    /// Appends an answer (PONG, +OK, -ERR, INFO) for `connection`.
+    pub fn reply(&mut self, connection: &Arc<Connection>, bytes: &[u8]) {
+        let stage = self.stage(connection);
+        stage.append(|buffer| buffer.extend_from_slice(bytes));
+        let full = stage.len() >= STAGE_BYTES_MAX;
+        if full {
+            self.flush_one(connection, &[]);
+        }
+    }
+
+    /// Keeps the staged bytes bounded after `added` bytes for `connection`.
+    #[inline]
+    pub(crate) fn after_append(
+        &mut self,
+        connection: &Arc<Connection>,
+        added: usize,
+        is_full: bool,
+        input: &[u8],
+    ) {
+        self.staged_bytes += added;
+        if is_full {
+            self.flush_one(connection, input);
+        }
+        if self.staged_bytes >= STAGED_BYTES_MAX {
+            self.flush(input);
+        }
+    }
+
+    /// Notes that a stage points into the input.
+    pub(crate) fn note_borrowed(&mut self) {
+        self.has_borrowed = true;
+    }
+
+    /// Writes what is staged for one connection.
+    pub fn flush_one(&mut self, connection: &Arc<Connection>, input: &[u8]) {
+        let slot = connection.stage_slot(self.thread).load(Ordering::Relaxed);
+        if slot == 0 {
+            return;
+        }
+        let limits = self.settings.limits.clone();
+        let stage = &mut self.stages[slot as usize - 1];
+        let from = stage.from;
+        let flushed = stage.flush(input, self.now, &limits);
+        self.note(connection, from, flushed);
+    }
+
+    /// Writes all that is staged: the end of a turn.
+    pub fn flush(&mut self, input: &[u8]) {
+        let limits = self.settings.limits.clone();
+        self.staged_bytes = 0;
+        self.has_borrowed = false;
+        while let Some(index) = self.dirty.pop() {
+            let stage = &mut self.stages[index as usize];
+            let Some(connection) = stage.connection.clone() else { continue };
+            let from = stage.from;
+            let flushed = stage.flush(input, self.now, &limits);
+            stage.release();
+            connection.stage_slot(self.thread).store(0, Ordering::Relaxed);
+            self.free.push(index);
+            self.note(&connection, from, flushed);
+        }
+    }
+
+    /// Writes what points into the input, which is about to go.
+    pub fn flush_borrowed(&mut self, input: &[u8]) {
+        if self.has_borrowed {
+            self.flush(input);
+        }
+    }
+
+    fn note(&mut self, connection: &Arc<Connection>, publisher: u64, flushed: Flushed) {
+        if flushed.must_watch {
+            self.to_watch.push(connection.clone());
+        }
+        match flushed.flow {
+            Some(Flow::Waiting(_)) if flushed.is_cut_off => {
+                self.hub.slow_consumer(connection, flushed.overrun_bytes);
+                self.to_close.push(connection.clone());
+            }
+            Some(Flow::Waiting(waiting)) => {
+                let limit = self.settings.limits.pending_bytes_max;
+                // Three quarters, as in nats-server.
+                if waiting > limit - limit / 4 && publisher != 0 {
+                    self.pressures.push(Pressure {
+                        publisher,
+                        destination: connection.clone(),
+                        taken_bytes: flushed.taken_bytes,
+                    });
+                }
+            }
+            Some(Flow::Broken) => self.to_close.push(connection.clone()),
+            Some(Flow::Clear | Flow::Closed) | None => {}
+        }
+    }
+
+    /// After a panic: drops what the interrupted turn left.
+    pub fn reset(&mut self) {
+        self.run = Run::default();
+        self.flush(&[]);
+    }
+}

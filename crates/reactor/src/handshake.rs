@@ -1,0 +1,171 @@
+//! Before the protocol: which of TLS and plain text a peer speaks, and its handshake.
+
+use std::sync::Arc;
+
+use keelback_engine::lock;
+use keelback_wire::errors::ClosedReason;
+use rustix::net::{RecvFlags, recv};
+
+use crate::listener::TlsMode;
+use crate::slot::{Inbound, Stage};
+use crate::thread::{Thread, index_of};
+
+/// The first byte of a TLS handshake record.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+impl Thread {
+    /// A new connection: INFO, a handshake, or a look at the first byte.
+    pub(crate) fn begin(&mut self, key: u64, mode: TlsMode) {
+        let now = self.worker.now;
+        let tls = self.tls();
+        let index = index_of(key);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(tls) = tls.filter(|_| mode != TlsMode::Off) else {
+            self.worker.greet(&slot.client);
+            return;
+        };
+        slot.tls_deadline = Some(now + tls.timeout);
+        match mode {
+            TlsMode::Off => {}
+            TlsMode::Required => {
+                self.worker.greet(&slot.client);
+                let connection = slot.client.connection.clone();
+                self.worker.flush_one(&connection, &[]);
+                self.start_handshake(key, false);
+            }
+            TlsMode::Available => {
+                self.worker.greet(&slot.client);
+                slot.stage = Stage::Peeking(mode);
+            }
+            TlsMode::First(None) => self.start_handshake(key, true),
+            TlsMode::First(Some(fallback)) => {
+                slot.stage = Stage::Peeking(mode);
+                slot.tls_deadline = Some(now + fallback);
+            }
+        }
+    }
+
+    /// Something came before the protocol may begin.
+    pub(crate) fn shake_hands(&mut self, key: u64, is_gone: bool) {
+        let Some(slot) = self.slot(key) else { return };
+        match slot.stage {
+            Stage::Peeking(mode) => self.peek(key, mode),
+            Stage::Handshaking { greets_after } => self.go_on(key, greets_after),
+            Stage::Open | Stage::Lingering => {}
+        }
+        if is_gone && self.slot(key).is_some_and(|slot| slot.stage != Stage::Open) {
+            self.close(key, ClosedReason::ClientClosed);
+        }
+    }
+
+    fn peek(&mut self, key: u64, mode: TlsMode) {
+        let Some(slot) = self.slot(key) else { return };
+        let Inbound::Plain(fd) = &slot.inbound else { return };
+        let mut first = [0_u8];
+        match recv(&**fd, &mut first[..], RecvFlags::PEEK) {
+            Ok((0, _)) => self.close(key, ClosedReason::ClientClosed),
+            Ok(_) if first[0] == HANDSHAKE_RECORD => {
+                self.start_handshake(key, mode != TlsMode::Available);
+                self.shake_hands(key, false);
+            }
+            Ok(_) if mode == TlsMode::Available => {
+                slot.tls_deadline = None;
+                slot.stage = Stage::Open;
+                self.readable(key, false);
+            }
+            // TLS first, and the peer speaks plain text without having seen INFO: it gets the
+            // handshake that it must do.
+            Ok(_) => {
+                self.start_handshake(key, true);
+                self.shake_hands(key, false);
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(_) => self.close(key, ClosedReason::ReadError),
+        }
+    }
+
+    /// Puts a TLS session around the socket.
+    fn start_handshake(&mut self, key: u64, greets_after: bool) {
+        let now = self.worker.now;
+        let Some(tls) = self.tls() else { return };
+        let Some(slot) = self.slot(key) else { return };
+        let Inbound::Plain(fd) = &slot.inbound else { return };
+        let fd = fd.clone();
+        let connection = slot.client.connection.clone();
+        let wrapped = lock(&connection.outbound).upgrade(|inner| tls.wrap(inner, fd));
+        slot.inbound = Inbound::Shared;
+        slot.stage = Stage::Handshaking { greets_after };
+        slot.tls_deadline = Some(now + tls.timeout);
+        if wrapped.is_err() {
+            self.close(key, ClosedReason::TlsHandshakeError);
+        }
+        self.schedule(key);
+    }
+
+    fn go_on(&mut self, key: u64, greets_after: bool) {
+        let index = index_of(key);
+        let connection = self.slots[index].client.connection.clone();
+        let mut outbound = lock(&connection.outbound);
+        let Some(transport) = outbound.transport() else { return };
+        // The client's first operations may come with the end of its handshake.
+        let result = transport.read(&mut self.buffer);
+        let session = transport.session().unwrap_or_default();
+        drop(outbound);
+        let count = match result {
+            Ok(0) => return self.close(key, ClosedReason::ClientClosed),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            Err(error) => {
+                self.worker
+                    .hub
+                    .log
+                    .error(|| format!("{} - TLS handshake error: {error}", connection.log_prefix()));
+                return self.close(key, ClosedReason::TlsHandshakeError);
+            }
+        };
+        if session.is_handshaking {
+            return;
+        }
+        if !session.is_pinned {
+            self.worker.hub.log.error(|| {
+                format!("{} - Client certificate is not pinned", connection.log_prefix())
+            });
+            return self.close(key, ClosedReason::TlsHandshakeError);
+        }
+        let slot = &mut self.slots[index];
+        slot.tls_deadline = None;
+        slot.stage = Stage::Open;
+        slot.client.is_tls = true;
+        slot.client.certificates = session.certificates;
+        // The time of the handshake is not the client's.
+        if slot.auth_deadline.is_some() {
+            slot.auth_deadline = Some(self.worker.now + self.worker.settings.limits.auth_timeout);
+        }
+        if greets_after {
+            self.worker.greet(&slot.client);
+        }
+        self.schedule(key);
+        if count > 0 {
+            self.ingest(key, crate::turn::Input::Buffer(count));
+        }
+    }
+
+    /// The handshake took too long, or did not begin before the plain INFO is due.
+    pub(crate) fn tls_is_late(&mut self, key: u64) {
+        let Some(slot) = self.slot(key) else { return };
+        if slot.stage == Stage::Peeking(TlsMode::Available) {
+            // Nobody said that TLS comes: the plain protocol has its own deadline.
+            return;
+        }
+        if let Stage::Peeking(TlsMode::First(Some(_))) = slot.stage {
+            // The fallback: INFO in plain, then the handshake as always.
+            self.begin(key, TlsMode::Required);
+            return;
+        }
+        self.close(key, ClosedReason::TlsHandshakeError);
+    }
+
+    fn tls(&self) -> Option<Arc<crate::tls::TlsConfig>> {
+        self.tls_config.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

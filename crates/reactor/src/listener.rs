@@ -1,0 +1,102 @@
+//! Listening sockets and what they accept.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+
+/// Connections that may wait to be accepted: a reconnect storm must not be refused.
+const BACKLOG: i32 = 4096;
+
+/// What TLS means on a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Plain only.
+    #[default]
+    Off,
+    /// INFO, then a handshake.
+    Required,
+    /// INFO, then the first byte decides.
+    Available,
+    /// A handshake before INFO; with a delay, INFO in plain when none began by then.
+    First(Option<Duration>),
+}
+
+/// Where and how clients connect. The certificates are the reactor's, for all listeners.
+#[derive(Clone, Debug)]
+pub struct ListenerOptions {
+    /// Address or name.
+    pub host: String,
+    /// 0 takes a free one.
+    pub port: u16,
+    /// TLS.
+    pub tls: TlsMode,
+}
+
+/// A bound listener.
+pub struct Listening {
+    pub(crate) fd: OwnedFd,
+    pub(crate) tls: TlsMode,
+}
+
+/// A connection that nobody owns yet.
+pub struct Accepted {
+    pub(crate) fd: OwnedFd,
+    pub(crate) peer: SocketAddr,
+    pub(crate) tls: TlsMode,
+}
+
+impl Listening {
+    /// Binds and listens; the address is the one bound.
+    ///
+    /// # Errors
+    /// The name does not resolve, or the address cannot be bound.
+    pub(crate) fn bind(options: &ListenerOptions) -> io::Result<(Self, SocketAddr)> {
+        let host = options.host.trim_start_matches('[').trim_end_matches(']');
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for address in (host, options.port).to_socket_addrs()? {
+            match Self::bind_one(&address) {
+                Ok(fd) => {
+                    let bound = SocketAddr::try_from(rustix::net::getsockname(&fd)?)?;
+                    return Ok((Self { fd, tls: options.tls }, bound));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn bind_one(address: &SocketAddr) -> io::Result<OwnedFd> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(family, SocketType::STREAM, flags, None)?;
+        set_socket_reuseaddr(&fd, true)?;
+        bind(&fd, address)?;
+        listen(&fd, BACKLOG)?;
+        Ok(fd)
+    }
+
+    /// Takes one waiting connection; `None` when there is none.
+    ///
+    /// # Errors
+    /// As `accept(2)`: out of descriptors, for one.
+    pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match rustix::net::acceptfrom_with(&self.fd, flags) {
+            Ok((fd, peer)) => {
+                // As Go does: small messages must not wait for an acknowledgement.
+                set_tcp_nodelay(&fd, true)?;
+                let peer = peer.map(SocketAddr::try_from).transpose()?;
+                let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+                Ok(Some(Accepted { fd, peer, tls: self.tls }))
+            }
+            Err(rustix::io::Errno::AGAIN) => Ok(None),
+            // The peer went while it waited: the next one, at the next turn.
+            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

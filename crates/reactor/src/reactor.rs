@@ -1,0 +1,156 @@
+//! The threads of one server, and what is asked of them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use keelback_engine::events::Events;
+use keelback_engine::gate::Admission;
+use keelback_engine::settings::Settings;
+use keelback_engine::{Hub, lock};
+use keelback_wire::errors::ClosedReason;
+
+use crate::command::{Command, Mailbox};
+use crate::listener::{Listening, ListenerOptions};
+use crate::pipe::PipeShared;
+use crate::thread::{SharedTls, Thread};
+use crate::tls::TlsConfig;
+
+/// More threads than this were not seen to help.
+const DEFAULT_THREADS_MAX: usize = 4;
+/// Staging slots in a connection are one a thread.
+const THREADS_MAX: usize = 64;
+
+/// A running server below its protocol decisions.
+pub struct Reactor {
+    hub: Arc<Hub>,
+    mailboxes: Arc<[Arc<Mailbox>]>,
+    tls: SharedTls,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Reactor {
+    /// Starts the threads; 0 takes as many as there are cores, four at most.
+    ///
+    /// # Errors
+    /// Descriptors or threads could not be had.
+    pub fn start(threads: usize, settings: Settings, events: Arc<Events>, seed: u64) -> io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = match threads {
+            0 => cores.min(DEFAULT_THREADS_MAX),
+            threads => threads.min(THREADS_MAX),
+        };
+        let hub = Arc::new(Hub::new(threads, settings, events, seed));
+        let mailboxes: Arc<[Arc<Mailbox>]> =
+            (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
+        let tls = SharedTls::default();
+        let reactor = Self { hub, mailboxes, tls, handles: Mutex::default() };
+        for number in 0..threads {
+            let thread = Thread::new(
+                number,
+                reactor.hub.clone(),
+                reactor.mailboxes.clone(),
+                reactor.tls.clone(),
+            )?;
+            let handle = std::thread::Builder::new()
+                .name(format!("kb-reactor-{number}"))
+                .spawn(move || thread.run())?;
+            lock(&reactor.handles).push(handle);
+        }
+        Ok(reactor)
+    }
+
+    /// What the threads share.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Sets the certificates; running connections keep theirs.
+    pub fn set_tls(&self, config: Arc<TlsConfig>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(config);
+    }
+
+    /// Binds and accepts; the address is the one bound.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn listen(&self, options: &ListenerOptions) -> io::Result<SocketAddr> {
+        let (listening, address) = Listening::bind(options)?;
+        let listening = Arc::new(listening);
+        for mailbox in &*self.mailboxes {
+            mailbox.send(Command::Listen(listening.clone()));
+        }
+        Ok(address)
+    }
+
+    /// Stops to accept.
+    pub fn stop_listening(&self) {
+        self.send_all(|| Command::StopListening);
+    }
+
+    /// Opens an in-process connection.
+    ///
+    /// # Errors
+    /// No descriptor could be had.
+    pub fn open_pipe(&self) -> io::Result<Arc<PipeShared>> {
+        let pipe = PipeShared::new()?;
+        let mailbox = self.mailboxes.iter().min_by_key(|mailbox| mailbox.load());
+        if let Some(mailbox) = mailbox {
+            mailbox.send(Command::AdoptPipe(pipe.clone()));
+        }
+        Ok(pipe)
+    }
+
+    /// Lets a client in that Python was asked about.
+    pub fn admit(&self, connection: u64, admission: Admission) {
+        self.send_to_owner(connection, Command::Admit(connection, admission));
+    }
+
+    /// Turns away a client that Python was asked about.
+    pub fn refuse(&self, connection: u64, reason: ClosedReason) {
+        self.send_to_owner(connection, Command::Refuse(connection, reason));
+    }
+
+    /// Closes a connection.
+    pub fn close(&self, connection: u64, reason: ClosedReason) {
+        self.send_to_owner(connection, Command::Close(connection, reason));
+    }
+
+    /// Sends INFO to the clients that take it at any time.
+    pub fn announce(&self) {
+        self.send_all(|| Command::Announce);
+    }
+
+    /// Closes all connections and ends the threads; waits for them.
+    pub fn shutdown(&self) {
+        let handles = std::mem::take(&mut *lock(&self.handles));
+        if handles.is_empty() {
+            return;
+        }
+        self.send_all(|| Command::Shutdown);
+        for handle in handles {
+            // A thread that panicked has ended too.
+            let _ = handle.join();
+        }
+    }
+
+    fn send_all(&self, command: impl Fn() -> Command) {
+        for mailbox in &*self.mailboxes {
+            mailbox.send(command());
+        }
+    }
+
+    fn send_to_owner(&self, connection: u64, command: Command) {
+        if let Some(connection) = self.hub.connection(connection) {
+            let owner = connection.owner.load(std::sync::atomic::Ordering::Acquire);
+            self.mailboxes[owner].send(command);
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}

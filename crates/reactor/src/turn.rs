@@ -1,0 +1,206 @@
+//! A turn of one connection: read a chunk, hand it to the engine, keep what is not whole.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use keelback_engine::ingest::{Ingested, Outcome};
+use keelback_engine::log::Level;
+use keelback_engine::outbound::Flow;
+use keelback_engine::lock;
+use keelback_wire::errors::ClosedReason;
+use rustix::net::{RecvFlags, recv};
+
+use crate::slot::{Inbound, Slot, Stage};
+use crate::thread::{READ_BYTES, Thread, index_of, set_input};
+
+impl Thread {
+    /// There is something to read, or the peer is gone.
+    pub(crate) fn readable(&mut self, key: u64, is_gone: bool) {
+        let Some(slot) = self.slot(key) else { return };
+        if slot.stage == Stage::Lingering {
+            self.discard(key);
+            return;
+        }
+        if slot.stage != Stage::Open {
+            self.shake_hands(key, is_gone);
+            return;
+        }
+        if slot.is_paused {
+            if is_gone {
+                self.close(key, ClosedReason::ClientClosed);
+            }
+            return;
+        }
+        let index = index_of(key);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        match receive(slot, &mut self.buffer) {
+            Ok(Chunk::Whole(bytes)) => self.ingest(key, bytes),
+            Ok(Chunk::Partial) => {}
+            Ok(Chunk::End) => self.close(key, ClosedReason::ClientClosed),
+            Err(error) if is_transient(&error) => {
+                if is_gone {
+                    self.close(key, ClosedReason::ClientClosed);
+                }
+            }
+            Err(_) => self.close(key, ClosedReason::ReadError),
+        }
+    }
+
+    /// Hands `bytes` of the thread's buffer, or the slot's own tail, to the engine.
+    pub(crate) fn ingest(&mut self, key: u64, bytes: Input) {
+        let index = index_of(key);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let own;
+        let input = match bytes {
+            Input::Buffer(length) => &self.buffer[..length],
+            Input::Tail => {
+                own = std::mem::take(&mut slot.tail);
+                &own[..]
+            }
+        };
+        let worker = &mut self.worker;
+        let client = &mut slot.client;
+        let result = catch_unwind(AssertUnwindSafe(|| worker.ingest(client, input)));
+        let Ok(Ingested { used_bytes, wanted_bytes, outcome }) = result else {
+            self.after_panic(key);
+            return;
+        };
+        keep(slot, &input[used_bytes..], wanted_bytes);
+        if slot.client.phase == keelback_engine::client::Phase::Open {
+            slot.auth_deadline = None;
+        }
+        match outcome {
+            Outcome::Continue => {
+                // CONNECT brought the first ping nearer.
+                if slot.scheduled.is_none_or(|at| slot.client.keepalive.next_look < at) {
+                    self.schedule(key);
+                }
+            }
+            Outcome::Ask => {
+                slot.is_paused = true;
+                set_input(&slot.client.connection, false);
+            }
+            Outcome::Close(reason) => self.close(key, reason),
+        }
+    }
+
+    /// Reading goes on: what was kept is looked at first.
+    pub(crate) fn resume(&mut self, key: u64) {
+        let Some(slot) = self.slot(key) else { return };
+        if slot.client.phase == keelback_engine::client::Phase::Asked || slot.stage != Stage::Open {
+            return;
+        }
+        slot.is_paused = false;
+        set_input(&slot.client.connection, true);
+        if !slot.tail.is_empty() && slot.tail.len() >= slot.wanted_bytes {
+            self.ingest(key, Input::Tail);
+        }
+    }
+
+    /// There is room for what waits.
+    pub(crate) fn room(&mut self, key: u64) {
+        let now = self.worker.now;
+        let deadline = self.worker.settings.limits.write_deadline;
+        let Some(slot) = self.slot(key) else { return };
+        let flow = lock(&slot.client.connection.outbound).drain(now, deadline);
+        match flow {
+            Flow::Broken => self.close(key, ClosedReason::WriteError),
+            Flow::Clear if slot.stage == Stage::Lingering => {
+                if let Some(transport) = lock(&slot.client.connection.outbound).transport() {
+                    transport.finish();
+                }
+            }
+            Flow::Clear | Flow::Closed | Flow::Waiting(_) => {}
+        }
+    }
+
+    #[cold]
+    fn after_panic(&mut self, key: u64) {
+        self.worker.hub.totals.panics.fetch_add(1, Ordering::Relaxed);
+        if let Some(slot) = self.slots.get(index_of(key)) {
+            let prefix = slot.client.connection.log_prefix();
+            self.worker.hub.log.write(Level::Error, &format!("{prefix} - Internal error, closing"));
+        }
+        self.worker.reset();
+        self.close(key, ClosedReason::InternalClient);
+    }
+}
+
+/// Where the bytes to ingest are.
+pub(crate) enum Input {
+    /// In the thread's buffer, so many.
+    Buffer(usize),
+    /// In the slot's tail.
+    Tail,
+}
+
+enum Chunk {
+    Whole(Input),
+    /// Read, but the operation is not whole yet.
+    Partial,
+    End,
+}
+
+/// Reads once. A short tail is put before what comes, in the thread's buffer; a long operation
+/// grows in the slot, without being copied again.
+fn receive(slot: &mut Slot, buffer: &mut [u8]) -> io::Result<Chunk> {
+    if slot.wanted_bytes > READ_BYTES {
+        return receive_long(slot);
+    }
+    let kept = slot.tail.len();
+    buffer[..kept].copy_from_slice(&slot.tail);
+    let count = read(slot, &mut buffer[kept..])?;
+    if count == 0 {
+        return Ok(Chunk::End);
+    }
+    slot.tail.clear();
+    Ok(Chunk::Whole(Input::Buffer(kept + count)))
+}
+
+fn receive_long(slot: &mut Slot) -> io::Result<Chunk> {
+    let kept = slot.tail.len();
+    // Memory follows what was sent, not what was announced.
+    let step = kept.max(READ_BYTES).min(slot.wanted_bytes - kept);
+    let mut tail = std::mem::take(&mut slot.tail);
+    tail.resize(kept + step, 0);
+    let result = read(slot, &mut tail[kept..]);
+    tail.truncate(kept + result.as_ref().map_or(0, |count| *count));
+    slot.tail = tail;
+    match result? {
+        0 => Ok(Chunk::End),
+        _ if slot.tail.len() < slot.wanted_bytes => Ok(Chunk::Partial),
+        _ => Ok(Chunk::Whole(Input::Tail)),
+    }
+}
+
+pub(crate) fn read(slot: &Slot, buffer: &mut [u8]) -> io::Result<usize> {
+    match &slot.inbound {
+        Inbound::Plain(fd) => Ok(recv(&**fd, buffer, RecvFlags::empty())?.0),
+        Inbound::Shared | Inbound::Pipe(_) => {
+            let mut outbound = lock(&slot.client.connection.outbound);
+            match outbound.transport() {
+                Some(transport) => transport.read(buffer),
+                None => Ok(0),
+            }
+        }
+    }
+}
+
+/// Keeps what is not used of the input.
+fn keep(slot: &mut Slot, rest: &[u8], wanted_bytes: usize) {
+    slot.wanted_bytes = wanted_bytes;
+    slot.tail.clear();
+    if rest.is_empty() {
+        // An idle connection owns no buffer.
+        if slot.tail.capacity() > 4096 {
+            slot.tail = Vec::new();
+        }
+        return;
+    }
+    slot.tail.extend_from_slice(rest);
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
