@@ -28,7 +28,7 @@ pub fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The number of tokens of `subject` (count); an empty subject has one, an empty token.
 pub fn token_count(subject: &[u8]) -> usize {
-    1 + subject.iter().filter(|&&byte| byte == SEPARATOR).count()
+    tokens(subject).count()
 }
 
 /// Whether `subject` may be subscribed to: no empty token, `>` only last, no white space.
@@ -87,8 +87,7 @@ pub fn matches(pattern: &[u8], subject: &[u8]) -> bool {
     loop {
         match (wanted.next(), rest.next()) {
             (None, None) => return true,
-            (None, Some(_)) | (Some(_), None) => return false,
-            (Some(_), Some(b"")) => return false,
+            (None, Some(_)) | (Some(_), None | Some(b"")) => return false,
             (Some(TAIL), Some(_)) => {
                 return wanted.next().is_none() && rest.all(|token| !token.is_empty());
             }
@@ -130,9 +129,8 @@ pub fn overlaps(left: &[u8], right: &[u8]) -> bool {
     let mut right = tokens(right);
     loop {
         match (left.next(), right.next()) {
-            (None, None) => return true,
+            (None, None) | (Some(TAIL), Some(_)) | (Some(_), Some(TAIL)) => return true,
             (None, Some(_)) | (Some(_), None) => return false,
-            (Some(TAIL), Some(_)) | (Some(_), Some(TAIL)) => return true,
             (Some(one), Some(other)) => {
                 if one != STAR && other != STAR && one != other {
                     return false;
