@@ -48,12 +48,7 @@ impl Plane {
             let waker = Arc::new(Waker::new()?);
             let wake = waker.clone();
             let events = Arc::new(Events::new(Box::new(move || wake.wake())));
-            // Addresses differ by process and run: enough to keep table layouts a secret.
-            let seed = std::hash::BuildHasher::hash_one(
-                &std::collections::hash_map::RandomState::new(),
-                0_u8,
-            );
-            let reactor = Reactor::start(threads, settings, events.clone(), seed)?;
+            let reactor = Reactor::start(threads, settings, events.clone())?;
             Ok(Self { reactor, events, waker })
         })
     }

@@ -35,7 +35,8 @@ impl Account {
 
     /// Adds a subscription; false when its subject is invalid.
     pub fn insert(&self, sub: &SubRef) -> bool {
-        let inserted = self.write().insert(sub.clone()).is_ok();
+        let mut sublist = self.write();
+        let inserted = sublist.insert(sub.clone()).is_ok();
         if inserted {
             self.generations.bump(sub.subject());
         }
@@ -44,7 +45,8 @@ impl Account {
 
     /// Takes a subscription away; false when it was not there any more.
     pub fn remove(&self, sub: &SubRef) -> bool {
-        let removed = self.write().remove(sub);
+        let mut sublist = self.write();
+        let removed = sublist.remove(sub);
         if removed {
             self.generations.bump(sub.subject());
         }

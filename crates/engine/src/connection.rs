@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
-use hashbrown::HashMap;
+use foldhash::{HashMap, HashMapExt};
 use keelback_interest::Permissions;
 use keelback_wire::errors::ClosedReason;
 

@@ -51,11 +51,19 @@ pub struct Hub {
     closed: Mutex<BTreeMap<&'static str, u64>>,
     next_id: AtomicU64,
     seed: u64,
+    random: Box<dyn Fn(&mut [u8]) + Send + Sync>,
 }
 
 impl Hub {
-    /// A server with its two first accounts. `seed` keeps hash tables from strangers' plans.
-    pub fn new(threads: usize, settings: Settings, events: Arc<Events>, seed: u64) -> Self {
+    /// A server with its two first accounts. `random` fills a buffer so that nobody can guess it.
+    pub fn new(
+        threads: usize,
+        settings: Settings,
+        events: Arc<Events>,
+        random: Box<dyn Fn(&mut [u8]) + Send + Sync>,
+    ) -> Self {
+        let mut seed = [0; 8];
+        random(&mut seed);
         let hub = Self {
             threads,
             log: Log::new(events.clone()),
@@ -67,11 +75,18 @@ impl Hub {
             connections: Mutex::default(),
             closed: Mutex::default(),
             next_id: AtomicU64::new(1),
-            seed,
+            // Keeps the layout of hash tables from strangers, who choose the subjects.
+            seed: u64::from_ne_bytes(seed),
+            random,
         };
         hub.add_account(GLOBAL_ACCOUNT);
         hub.add_account(SYSTEM_ACCOUNT);
         hub
+    }
+
+    /// Fills a buffer with what nobody can guess.
+    pub fn fill_random(&self, buffer: &mut [u8]) {
+        (self.random)(buffer);
     }
 
     /// A copy of the settings; cheap.

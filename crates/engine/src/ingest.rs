@@ -149,31 +149,26 @@ impl Worker {
 
     /// Answers what the parser refused; returns why the connection closes.
     fn refuse(&mut self, client: &mut Client, violation: &Violation, input: &[u8]) -> ClosedReason {
-        let prefix = client.connection.log_prefix();
-        match violation {
+        let (error, reason) = match violation {
             Violation::UnknownOperation { .. } => {
-                self.answer(client, &ClientError::UnknownProtocolOperation, input);
-                self.hub.log.error(|| format!("{prefix} - {}", violation.log_line()));
-                ClosedReason::ProtocolViolation
+                (Some(ClientError::UnknownProtocolOperation), ClosedReason::ProtocolViolation)
             }
-            Violation::BadArguments(line) => {
-                self.hub.log.error(|| format!("{prefix} - {line}"));
-                ClosedReason::ProtocolViolation
-            }
+            Violation::BadArguments(_) => (None, ClosedReason::ProtocolViolation),
             Violation::ControlLineTooLong => {
-                self.answer(client, &ClientError::MaxControlLineExceeded, input);
-                self.hub.log.error(|| format!("{prefix} - maximum control line exceeded"));
-                ClosedReason::MaxControlLineExceeded
+                (Some(ClientError::MaxControlLineExceeded), ClosedReason::MaxControlLineExceeded)
             }
-            Violation::PayloadTooLarge { declared_bytes } => {
-                self.answer(client, &ClientError::MaxPayloadViolation, input);
-                let most = self.settings.limits.payload_bytes_max;
-                self.hub.log.error(|| {
-                    format!("{prefix} - maximum payload exceeded: {declared_bytes} vs {most}")
-                });
-                ClosedReason::MaxPayloadExceeded
+            Violation::PayloadTooLarge { .. } => {
+                (Some(ClientError::MaxPayloadViolation), ClosedReason::MaxPayloadExceeded)
             }
+        };
+        if let Some(error) = error {
+            self.answer(client, &error, input);
         }
+        let limits = self.settings.limits.wire();
+        self.hub.log.error(|| {
+            format!("{} - {}", client.connection.log_prefix(), violation.log_line(&limits))
+        });
+        reason
     }
 
     fn trace_in(&self, client: &Client, op: &Op<'_>) {

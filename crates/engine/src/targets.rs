@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use foldhash::HashSet;
-use hashbrown::HashMap;
+use foldhash::HashMap;
 use keelback_interest::Matched;
 
 use crate::subscription::SubRef;
@@ -48,7 +48,7 @@ impl Targets {
     /// Compiles what the sublist found for `subject`; `matched` is emptied.
     pub fn compile(subject: &[u8], matched: &mut Matched<SubRef>) -> Arc<Self> {
         let mut targets = Self { is_interleaved: is_any_twice(matched), ..Self::default() };
-        let mut by_prefix: HashMap<(Box<[u8]>, bool), usize, foldhash::fast::RandomState> =
+        let mut by_prefix: HashMap<(Box<[u8]>, bool), usize> =
             HashMap::default();
         for sub in matched.plain.drain(..) {
             let has_headers = sub.connection.has_headers.load(Ordering::Relaxed);

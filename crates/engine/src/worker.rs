@@ -166,6 +166,23 @@ impl Worker {
         }
     }
 
+    /// A nonce for users to sign: 11 random bytes, base64 without padding, as nats-server's.
+    pub fn nonce(&mut self) -> String {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut bytes = [0_u8; 11];
+        let mut text = String::with_capacity(15);
+        self.hub.fill_random(&mut bytes);
+        for chunk in bytes.chunks(3) {
+            let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
+                << (8 * (3 - chunk.len()));
+            for position in 0..=chunk.len() {
+                text.push(ALPHABET[(word >> (18 - 6 * position)) as usize & 63] as char);
+            }
+        }
+        text
+    }
+
     /// A random number (xorshift64*: members of queue groups are chosen, nothing secret).
     #[inline]
     pub(crate) fn next_random(&mut self) -> u64 {

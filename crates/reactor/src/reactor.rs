@@ -35,13 +35,13 @@ impl Reactor {
     ///
     /// # Errors
     /// Descriptors or threads could not be had.
-    pub fn start(threads: usize, settings: Settings, events: Arc<Events>, seed: u64) -> io::Result<Self> {
+    pub fn start(threads: usize, settings: Settings, events: Arc<Events>) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = match threads {
             0 => cores.min(DEFAULT_THREADS_MAX),
             threads => threads.min(THREADS_MAX),
         };
-        let hub = Arc::new(Hub::new(threads, settings, events, seed));
+        let hub = Arc::new(Hub::new(threads, settings, events, Box::new(fill_random)));
         let mailboxes: Arc<[Arc<Mailbox>]> =
             (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
         let tls = SharedTls::default();
@@ -153,4 +153,10 @@ impl Drop for Reactor {
     fn drop(&mut self) {
         self.shutdown();
     }
+}
+
+/// From the operating system, by the library that TLS stands on.
+fn fill_random(buffer: &mut [u8]) {
+    // It fails only where the system has no randomness at all; a nonce must not be guessed then.
+    aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");
 }

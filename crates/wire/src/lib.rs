@@ -3,4 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod connect;
+pub mod errors;
+pub mod info;
+pub mod trace;
+mod json;
 mod quote;

@@ -1,0 +1,2 @@
+//! interim
+pub fn describe(op:&crate::client::Op<'_>)->String { format!("{op:?}") }
