@@ -34,7 +34,7 @@ pub trait Interest: Clone {
     }
 }
 
-/// The subject of a subscription is not valid: an empty token, `>` before the end, or white space.
+/// The subject of a subscription is not well formed: an empty token, or `>` before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSubject;
 
@@ -69,7 +69,7 @@ impl<T: Interest> Sublist<T> {
     /// Inserts a subscription; nothing changes if this very one is there already.
     ///
     /// # Errors
-    /// The subject is not valid; nothing is inserted.
+    /// The subject is not well formed; nothing is inserted.
     pub fn insert(&mut self, item: T) -> Result<(), InvalidSubject> {
         let change = match keelback_subject::kind(item.subject()).ok_or(InvalidSubject)? {
             Kind::Literal => self.literals.insert(item, &self.hashing),

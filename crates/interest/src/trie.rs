@@ -351,3 +351,6 @@ fn edge_hash(hashing: &Hashing, parent: u32, token_hash: u64) -> u32 {
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ fn literal_and_wildcard_subscriptions_are_found() {
 #[test]
 fn an_invalid_subject_is_refused_and_reaches_nobody() {
     let mut sublist = Sublist::new(1);
-    for subject in ["", "a..b", ".a", "a.", "a.>.b", "a b", "a\tb"] {
+    for subject in ["", "a..b", ".a", "a.", "a.>.b", ">.a"] {
         assert_eq!(sublist.insert(Sub::plain(subject)), Err(InvalidSubject), "{subject:?}");
         assert!(!sublist.remove(&Sub::plain(subject)));
     }
@@ -32,6 +32,14 @@ fn an_invalid_subject_is_refused_and_reaches_nobody() {
         assert_eq!(matched(&sublist, subject), Found::default(), "{subject:?}");
         assert!(!sublist.has_interest(subject.as_bytes()));
     }
+}
+
+#[test]
+fn a_form_feed_is_part_of_a_subject() {
+    // The one white space that nats-server's parser lets through; its sublist takes it.
+    let mut sublist = Sublist::new(1);
+    sublist.insert(Sub::plain("a.\x0c.b")).unwrap();
+    assert!(sublist.has_interest(b"a.\x0c.b"));
 }
 
 #[test]
@@ -83,9 +91,9 @@ fn the_same_subscription_counts_once() {
 }
 
 #[test]
-fn a_hundred_thousand_members_come_and_go_quickly() {
-    // Were removal linear, the half that goes first would be ten thousand million comparisons.
-    const MEMBERS: usize = 100_000;
+fn fifty_thousand_members_come_and_go_quickly() {
+    // Were removal linear, the half that goes first would be a thousand million comparisons.
+    const MEMBERS: usize = 50_000;
     for (subject, queue) in [("a.b", ""), ("a.*", ""), ("a.b", "q")] {
         let mut sublist = Sublist::new(1);
         let subs: Vec<_> = (0..MEMBERS).map(|number| Sub::new(subject, queue, number)).collect();
@@ -107,7 +115,7 @@ fn a_hundred_thousand_members_come_and_go_quickly() {
 
 #[test]
 fn shards_split_and_merge_without_losing_a_subject() {
-    const SUBJECTS: usize = 300_000;
+    const SUBJECTS: usize = 120_000;
     let mut sublist = Sublist::new(7);
     let subs: Vec<_> = (0..SUBJECTS)
         .map(|number| {
@@ -174,7 +182,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn the_sublist_matches_what_the_plain_rule_matches(

@@ -12,7 +12,7 @@ const SEPARATOR: u8 = b'.';
 const STAR: &[u8] = b"*";
 const TAIL: &[u8] = b">";
 
-/// What a valid subject may stand for.
+/// What a well-formed subject may stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Itself only.
@@ -31,17 +31,20 @@ pub fn token_count(subject: &[u8]) -> usize {
     tokens(subject).count()
 }
 
-/// Whether `subject` may be subscribed to: no empty token, `>` only last, no white space.
+/// Whether `subject` is valid in a configuration or an API: well formed, and without white space.
 pub fn is_valid(subject: &[u8]) -> bool {
-    kind(subject).is_some()
+    kind(subject).is_some() && !subject.iter().any(|&byte| is_white_space(byte))
 }
 
-/// What `subject` may stand for, or `None` if it is not valid: both answers in one pass.
+/// What `subject` may stand for, or `None` if it is not well formed: no empty token, `>` only last.
+///
+/// This is all that nats-server asks of a SUB. White space ends an argument on the wire, except for
+/// the form feed, which it accepts as part of a subject.
 pub fn kind(subject: &[u8]) -> Option<Kind> {
     let mut kind = Kind::Literal;
     let mut ended = false;
     for token in tokens(subject) {
-        if token.is_empty() || ended || token.iter().any(|&byte| is_white_space(byte)) {
+        if token.is_empty() || ended {
             return None;
         }
         if is_wildcard(token) {

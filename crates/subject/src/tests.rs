@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn valid_subjects_are_those_that_sub_accepts() {
+fn a_valid_subject_is_well_formed_and_without_white_space() {
     for valid in ["a", "a.b", "*", ">", "a.*.>", "foo*", "*foo", "a>b", "a.>x", "\u{1}.é", "a.**"]
     {
         assert!(is_valid(valid.as_bytes()), "{valid:?}");
@@ -15,6 +15,9 @@ fn valid_subjects_are_those_that_sub_accepts() {
         ["", ".", "a.", ".a", "a..b", ">.a", "a.>.b", "a b", "a\t", "a.\r", "\n", "a\x0cb"]
     {
         assert!(!is_valid(invalid.as_bytes()), "{invalid:?}");
+        let blank = invalid.contains([' ', '\t', '\r', '\n', '\x0c']);
+        let well_formed = blank.then_some(Kind::Literal);
+        assert_eq!(kind(invalid.as_bytes()), well_formed, "{invalid:?}");
     }
 }
 
@@ -153,7 +156,8 @@ proptest! {
         prop_assert_eq!(is_valid_literal(bytes), no_empty && is_literal(bytes));
         prop_assert_eq!(matches(b">", bytes), no_empty);
         if let Some(kind) = kind(bytes) {
-            prop_assert!(no_empty && !bytes.contains(&b' '));
+            prop_assert!(no_empty);
+            prop_assert_eq!(is_valid(bytes), !bytes.contains(&b' '));
             prop_assert_eq!(kind == Kind::Literal, is_literal(bytes));
         }
     }

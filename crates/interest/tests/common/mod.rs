@@ -101,7 +101,9 @@ pub fn pattern() -> impl Strategy<Value = String> {
     (prop::collection::vec(token, 1..5), any::<bool>(), prop::bool::weighted(0.3)).prop_map(
         |(mut tokens, literal, tail)| {
             if literal {
-                tokens.iter_mut().for_each(|token| *token = token.replace('*', "b"));
+                for token in &mut tokens {
+                    *token = token.replace('*', "b");
+                }
             } else if tail {
                 tokens.push(">".into());
             }
