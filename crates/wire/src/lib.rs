@@ -3,9 +3,4 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod connect;
-pub mod errors;
-pub mod info;
-pub mod trace;
-mod json;
 mod quote;

@@ -1,2 +1,0 @@
-//! interim
-pub fn describe(op:&crate::client::Op<'_>)->String { format!("{op:?}") }
