@@ -197,7 +197,7 @@ fn any_op<'a>(input: &'a [u8], limits: &Limits, headers: bool) -> Result<Step<'a
         }
         Verb::Hmsg => return Head::of_hmsg(&line).with_payload(input, limits),
     };
-    Ok(Step::Op { op, used_bytes: line.line_bytes })
+    Ok(Step::Op { op, used_bytes: line.bytes })
 }
 
 fn subscribe(argument: &[u8]) -> Result<Op<'_>, Violation> {

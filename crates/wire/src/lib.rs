@@ -3,4 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-mod quote;
+pub mod connect;
+pub mod errors;
+pub mod info;
+mod json;
+pub mod quote;
+pub mod trace;
+
+pub use json::JsonError;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Puts `bytes` in double quotes; what is not printable, or not UTF-8, is escaped.
-pub(crate) fn quote(bytes: &[u8]) -> String {
+pub fn quote(bytes: &[u8]) -> String {
     let mut quoted = String::with_capacity(bytes.len() + 2);
     quoted.push('"');
     for chunk in bytes.utf8_chunks() {
@@ -49,7 +49,7 @@ fn push_formatted(quoted: &mut String, arguments: std::fmt::Arguments<'_>) {
 
 /// Letters, marks, numbers, punctuation, symbols and the ASCII space, as Go's `unicode.IsPrint`;
 /// the two languages' tables may be of different Unicode versions.
-fn is_printable(character: char) -> bool {
+pub(crate) fn is_printable(character: char) -> bool {
     if character.is_ascii() {
         return matches!(character, ' '..='~');
     }

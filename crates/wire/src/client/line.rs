@@ -19,7 +19,7 @@ pub(super) struct Line<'a> {
     /// Where `argument` starts in the input.
     pub(super) argument_start: usize,
     /// Length of the line with verb and line end.
-    pub(super) line_bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl<'a> Line<'a> {
@@ -71,7 +71,7 @@ impl<'a> Line<'a> {
         Ok(found.map(|newline| Self {
             argument,
             argument_start,
-            line_bytes: argument_start + newline + 1,
+            bytes: argument_start + newline + 1,
         }))
     }
 
@@ -88,7 +88,7 @@ impl<'a> Line<'a> {
             Some(newline) => Ok(Some(Self {
                 argument: &[],
                 argument_start: verb_end,
-                line_bytes: verb_end + newline + 1,
+                bytes: verb_end + newline + 1,
             })),
             // The line's CR is not counted, hence more by two.
             None if window.len() > limits.control_line_bytes_max.saturating_add(1) => {

@@ -83,7 +83,7 @@ impl<'a> Head<'a> {
             size_text,
             payload_bytes,
             verbatim_start: verbatim_start(input, line, tokens.ranges()),
-            line_bytes: line.line_bytes,
+            line_bytes: line.bytes,
         })
     }
 
@@ -113,7 +113,7 @@ impl<'a> Head<'a> {
             size_text,
             payload_bytes,
             verbatim_start: verbatim_start(input, line, tokens.ranges()),
-            line_bytes: line.line_bytes,
+            line_bytes: line.bytes,
         })
     }
 
@@ -127,7 +127,7 @@ impl<'a> Head<'a> {
             size_text: b"0",
             payload_bytes: 0,
             verbatim_start: None,
-            line_bytes: line.line_bytes,
+            line_bytes: line.bytes,
         }
     }
 
@@ -178,7 +178,7 @@ fn verbatim_start(input: &[u8], line: &Line<'_>, tokens: &[(usize, usize)]) -> O
     let single_spaces =
         tokens.windows(2).all(|pair| pair[1].0 == pair[0].1 + 1 && argument[pair[0].1] == b' ');
     let at_the_end = tokens.last()?.1 == argument.len();
-    let line_end = &input[line.argument_start + argument.len()..line.line_bytes];
+    let line_end = &input[line.argument_start + argument.len()..line.bytes];
     let subject_end = tokens.first()?.1;
     (single_spaces && at_the_end && line_end == b"\r\n")
         .then_some(line.argument_start + subject_end + 1)
