@@ -30,6 +30,7 @@ class Limits:
         ping_max: int = 2,
         auth_timeout: float = 2.0,
         fast_producer_stall: bool = True,
+        max_traced: int = 0,
     ) -> Limits: ...
 
 @final

@@ -1,7 +1,9 @@
-//! PyO3 and nothing else: converts and forwards. The one crate that knows Python; the contract
+//! `PyO3` and nothing else: converts and forwards. The one crate that knows Python; the contract
 //! is `src/keelback/_core.pyi`.
 //!
 //! Every call that takes a lock or may wait releases the GIL; no Rust thread ever takes it.
+
+#![allow(clippy::needless_pass_by_value, reason = "arguments arrive as Python gives them")]
 
 mod events;
 mod pipe;
@@ -10,7 +12,16 @@ mod records;
 
 use pyo3::prelude::*;
 
-pyo3::create_exception!(keelback._core, CoreError, pyo3::exceptions::PyException);
+mod error {
+    #![allow(missing_docs, reason = "the macro documents nothing")]
+    pyo3::create_exception!(
+        keelback._core,
+        CoreError,
+        pyo3::exceptions::PyException,
+        "The core refused what Python asked for; the message says why."
+    );
+}
+pub(crate) use error::CoreError;
 
 /// `keelback._core`.
 #[pymodule]

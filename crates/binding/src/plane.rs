@@ -220,9 +220,11 @@ impl Plane {
         let gone = &totals.gone;
         let connections = hub.connections();
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let sum = |pick: fn(&keelback_engine::connection::Counters) -> &std::sync::atomic::AtomicU64| {
-            load(pick(gone)) + connections.iter().map(|each| load(pick(&each.counters))).sum::<u64>()
-        };
+        let sum =
+            |pick: fn(&keelback_engine::connection::Counters) -> &std::sync::atomic::AtomicU64| {
+                load(pick(gone))
+                    + connections.iter().map(|each| load(pick(&each.counters))).sum::<u64>()
+            };
         let pending: usize = connections
             .iter()
             .map(|each| keelback_engine::lock(&each.outbound).pending_bytes())

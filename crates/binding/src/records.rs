@@ -22,7 +22,8 @@ impl Limits {
     #[new]
     #[pyo3(signature = (*, max_connections=65536, max_subscriptions=0, max_subscription_tokens=0,
         max_payload=1_048_576, max_control_line=4096, max_pending=67_108_864, write_deadline=10.0,
-        ping_interval=120.0, ping_max=2, auth_timeout=2.0, fast_producer_stall=true))]
+        ping_interval=120.0, ping_max=2, auth_timeout=2.0, fast_producer_stall=true,
+        max_traced=0))]
     #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
     fn new(
         max_connections: i64,
@@ -36,6 +37,7 @@ impl Limits {
         ping_max: u32,
         auth_timeout: f64,
         fast_producer_stall: bool,
+        max_traced: usize,
     ) -> PyResult<Self> {
         Ok(Self(Arc::new(settings::Limits {
             connections_max: max_connections,
@@ -48,6 +50,7 @@ impl Limits {
             ping_interval: seconds(ping_interval)?,
             pings_max: ping_max,
             auth_timeout: seconds(auth_timeout)?,
+            traced_bytes_max: max_traced,
             fast_producer_stall,
         })))
     }
@@ -64,7 +67,7 @@ pub(crate) fn seconds(value: f64) -> PyResult<Duration> {
 
 /// INFO.
 #[pyclass(frozen, module = "keelback._core")]
-pub(crate) struct ServerInfo(pub(crate) Arc<info::ServerInfo>);
+pub(crate) struct ServerInfo(pub(crate) Arc<settings::Info>);
 
 #[pymethods]
 impl ServerInfo {
@@ -99,7 +102,8 @@ impl ServerInfo {
         xkey: String,
         keelback: String,
     ) -> Self {
-        Self(Arc::new(info::ServerInfo {
+        let server = info::ServerInfo {
+            proto: 1,
             server_id,
             server_name,
             version,
@@ -114,15 +118,15 @@ impl ServerInfo {
             tls_available,
             max_payload,
             jetstream,
-            nonce,
             cluster,
             domain,
             connect_urls,
             ldm,
-            api_level,
+            api_lvl: api_level,
             xkey,
             keelback,
-        }))
+        };
+        Self(Arc::new(settings::Info::new(&server, nonce)))
     }
 }
 
@@ -260,7 +264,9 @@ impl TlsConfig {
         let only_tls13 = match min_version {
             "1.2" => false,
             "1.3" => true,
-            other => return Err(CoreError::new_err(format!("TLS version {other} is not supported"))),
+            other => {
+                return Err(CoreError::new_err(format!("TLS version {other} is not supported")));
+            }
         };
         let options = tls::TlsOptions {
             certificates,
@@ -353,6 +359,6 @@ impl Refusal {
 
 /// A closed reason by its text.
 pub(crate) fn closed_reason(text: &str) -> PyResult<ClosedReason> {
-    ClosedReason::from_text(text)
+    ClosedReason::from_str(text)
         .ok_or_else(|| CoreError::new_err(format!("{text:?} is not a closed reason")))
 }

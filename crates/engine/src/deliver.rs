@@ -65,7 +65,7 @@ impl Worker {
         input: &[u8],
     ) -> usize {
         let is_own = |id: u64| !client.has_echo() && id == client.connection.id;
-        if group.subs.len() == 1 || self.run.tail_bytes < SHARE_BYTES_MIN {
+        if group.subs.len() == 1 || self.run.tail_bytes < SHARE_BYTES_MIN || client.traces {
             let mut taken = 0;
             for sub in &group.subs {
                 if !is_own(sub.connection.id) && !sub.connection.is_closing() {
@@ -89,6 +89,9 @@ impl Worker {
         messages: &[RunMessage],
         input: &[u8],
     ) {
+        if client.traces {
+            self.trace_deliveries(connection, prefix, messages, input);
+        }
         let mut rest = messages;
         while !rest.is_empty() {
             let stage = self.stage(connection);
@@ -123,6 +126,19 @@ impl Worker {
             }
             self.after_append(connection, added, is_full, input);
             rest = &rest[count..];
+        }
+    }
+
+    #[cold]
+    fn trace_deliveries(
+        &self,
+        connection: &crate::Connection,
+        prefix: &[u8],
+        messages: &[RunMessage],
+        input: &[u8],
+    ) {
+        for message in messages {
+            self.trace_out(connection, &[verb(prefix, message), message.tail(input)].concat());
         }
     }
 
@@ -198,9 +214,7 @@ impl Worker {
         let random = self.next_random() >> 32;
         let start = ((random * members.len() as u64) >> 32) as usize;
         let (before, from) = members.split_at(start);
-        from.iter()
-            .chain(before)
-            .any(|member| self.deliver_member(client, member, message, input))
+        from.iter().chain(before).any(|member| self.deliver_member(client, member, message, input))
     }
 
     /// Delivers one message to one subscriber, if it may have it.
@@ -263,7 +277,10 @@ impl Worker {
         sub.connection.ended_subscriptions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.hub.log.debug(|| {
             let max = String::from_utf8_lossy(sub.sid()).into_owned();
-            format!("{} - Auto-unsubscribe limit reached for sid '{max}'", sub.connection.log_prefix())
+            format!(
+                "{} - Auto-unsubscribe limit reached for sid '{max}'",
+                sub.connection.log_prefix()
+            )
         });
     }
 
@@ -272,12 +289,9 @@ impl Worker {
         for message in messages {
             let Some(reply) = message.reply(input) else { continue };
             let Some(sid) = client.plain_sid_for(reply) else { continue };
-            let header = [
-                b"NATS/1.0 503\r\nNats-Subject: ".as_slice(),
-                &self.run.subject,
-                b"\r\n\r\n",
-            ]
-            .concat();
+            let header =
+                [b"NATS/1.0 503\r\nNats-Subject: ".as_slice(), &self.run.subject, b"\r\n\r\n"]
+                    .concat();
             let size = header.len().to_string();
             let line = [
                 b"HMSG ".as_slice(),
@@ -338,12 +352,7 @@ fn encode(
 
 /// A MSG made of an HPUB: for a receiver without headers, or when the block is empty.
 #[cold]
-fn encode_without_headers(
-    buffer: &mut Vec<u8>,
-    prefix: &[u8],
-    message: &RunMessage,
-    input: &[u8],
-) {
+fn encode_without_headers(buffer: &mut Vec<u8>, prefix: &[u8], message: &RunMessage, input: &[u8]) {
     let body = &message.payload(input)[message.header_bytes as usize..];
     buffer.extend_from_slice(&prefix[1..]);
     if let Some(reply) = message.reply(input) {

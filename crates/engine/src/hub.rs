@@ -19,6 +19,9 @@ pub const GLOBAL_ACCOUNT: &str = "$G";
 /// The system's account, unless configured otherwise.
 pub const SYSTEM_ACCOUNT: &str = "$SYS";
 
+/// Fills a buffer with what nobody can guess.
+pub type Random = Box<dyn Fn(&mut [u8]) + Send + Sync>;
+
 /// Counters of the whole server.
 #[derive(Default)]
 pub struct Totals {
@@ -51,17 +54,12 @@ pub struct Hub {
     closed: Mutex<BTreeMap<&'static str, u64>>,
     next_id: AtomicU64,
     seed: u64,
-    random: Box<dyn Fn(&mut [u8]) + Send + Sync>,
+    random: Random,
 }
 
 impl Hub {
     /// A server with its two first accounts. `random` fills a buffer so that nobody can guess it.
-    pub fn new(
-        threads: usize,
-        settings: Settings,
-        events: Arc<Events>,
-        random: Box<dyn Fn(&mut [u8]) + Send + Sync>,
-    ) -> Self {
+    pub fn new(threads: usize, settings: Settings, events: Arc<Events>, random: Random) -> Self {
         let mut seed = [0; 8];
         random(&mut seed);
         let hub = Self {

@@ -126,7 +126,7 @@ impl Worker {
             Op::Publish(_) | Op::Ok => {}
             Op::Connect(json) => return self.connect(client, json),
             Op::Info(json) => {
-                if !keelback_wire::connect::is_json_object(json) {
+                if keelback_wire::info::check(json).is_err() {
                     return Err(ClosedReason::ProtocolViolation);
                 }
             }
@@ -154,11 +154,12 @@ impl Worker {
                 (Some(ClientError::UnknownProtocolOperation), ClosedReason::ProtocolViolation)
             }
             Violation::BadArguments(_) => (None, ClosedReason::ProtocolViolation),
-            Violation::ControlLineTooLong => {
-                (Some(ClientError::MaxControlLineExceeded), ClosedReason::MaxControlLineExceeded)
-            }
+            Violation::ControlLineTooLong => (
+                Some(ClientError::MaximumControlLineExceeded),
+                ClosedReason::MaximumControlLineExceeded,
+            ),
             Violation::PayloadTooLarge { .. } => {
-                (Some(ClientError::MaxPayloadViolation), ClosedReason::MaxPayloadExceeded)
+                (Some(ClientError::MaximumPayloadViolation), ClosedReason::MaximumPayloadExceeded)
             }
         };
         if let Some(error) = error {
@@ -169,12 +170,5 @@ impl Worker {
             format!("{} - {}", client.connection.log_prefix(), violation.log_line(&limits))
         });
         reason
-    }
-
-    fn trace_in(&self, client: &Client, op: &Op<'_>) {
-        self.hub.log.trace(|| {
-            let line = keelback_wire::trace::describe(op);
-            format!("{} - <<- {line}", client.connection.log_prefix())
-        });
     }
 }

@@ -67,8 +67,7 @@ impl Keepalive {
     /// The time for a look came.
     pub fn look(&mut self, now: Instant, interval: Duration, pings_max: u32) -> Look {
         self.next_look = now + interval;
-        let needs_rtt =
-            self.rtt.is_none() || now.duration_since(self.rtt_started) > RTT_AGE_MAX;
+        let needs_rtt = self.rtt.is_none() || now.duration_since(self.rtt_started) > RTT_AGE_MAX;
         if now.duration_since(self.last_in) < interval && !needs_rtt {
             return Look::Fine;
         }

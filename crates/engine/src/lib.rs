@@ -21,6 +21,7 @@ pub mod settings;
 pub mod stage;
 pub mod subscription;
 pub mod targets;
+mod tracing;
 pub mod worker;
 
 pub use account::Account;

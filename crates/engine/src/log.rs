@@ -75,8 +75,7 @@ pub struct Log {
 impl Log {
     /// A log that hands its lines to Python, without debug and trace.
     pub fn new(events: Arc<Events>) -> Self {
-        let format =
-            Format { writer: None, logtime: true, utc_offset_s: 0, colour: false, pid: 0 };
+        let format = Format { writer: None, logtime: true, utc_offset_s: 0, colour: false, pid: 0 };
         Self {
             events,
             debug: AtomicBool::new(false),
@@ -194,8 +193,7 @@ mod tests {
 
     #[test]
     fn a_text_stays_one_line() {
-        let format =
-            Format { writer: None, logtime: false, utc_offset_s: 0, colour: true, pid: 7 };
+        let format = Format { writer: None, logtime: false, utc_offset_s: 0, colour: true, pid: 7 };
         assert_eq!(
             format.line(Level::Error, "a\r\n[7] b", UNIX_EPOCH),
             "[7] [\x1b[31mERR\x1b[0m] a\\r\\n[7] b\n"

@@ -188,14 +188,20 @@ impl Worker {
                 last.any = any;
             }
             None => {
-                client.last_match = Some(LastMatch { subject: subject.to_vec(), targets, stamp, any });
+                client.last_match =
+                    Some(LastMatch { subject: subject.to_vec(), targets, stamp, any });
             }
         }
     }
 
     /// Whether the message may go on; `Some(true)` when the same control line would get the
     /// same answer again.
-    fn permits(&mut self, client: &mut Client, message: &Publish<'_>, input: &[u8]) -> Option<bool> {
+    fn permits(
+        &mut self,
+        client: &mut Client,
+        message: &Publish<'_>,
+        input: &[u8],
+    ) -> Option<bool> {
         let subject = message.subject;
         let mut is_repeatable = !client.flags.verbose && !client.traces;
         if client.flags.pedantic && !keelback_subject::is_valid_literal(subject) {
@@ -213,7 +219,7 @@ impl Worker {
             may_publish = policy.may_respond(subject, self.now);
         }
         if !may_publish {
-            let error = ClientError::PublishViolation { subject: subject.to_vec() };
+            let error = ClientError::PublishDenied { subject };
             self.answer(client, &error, input);
             self.hub.log.error(|| {
                 let subject = String::from_utf8_lossy(subject).into_owned();
@@ -225,7 +231,7 @@ impl Worker {
         if let Some(reply) = message.reply
             && RESERVED_REPLIES.iter().any(|prefix| reply.starts_with(prefix))
         {
-            let error = ClientError::PublishReplyViolation { reply: reply.to_vec() };
+            let error = ClientError::ReplyDenied { reply };
             self.answer(client, &error, input);
             self.hub.log.error(|| {
                 let reply = String::from_utf8_lossy(reply).into_owned();
@@ -238,7 +244,7 @@ impl Worker {
     }
 
     /// `-ERR` in its place among what is delivered.
-    pub(crate) fn answer(&mut self, client: &mut Client, error: &ClientError, input: &[u8]) {
+    pub(crate) fn answer(&mut self, client: &mut Client, error: &ClientError<'_>, input: &[u8]) {
         self.close_run(client, input);
         let mut line = Vec::new();
         error.write(&mut line);

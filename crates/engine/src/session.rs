@@ -9,7 +9,7 @@ use keelback_wire::info::ConnectionInfo;
 
 use crate::account::Account;
 use crate::client::{Client, Flags, Phase};
-use crate::connection::{Identity, Policy};
+use crate::connection::{Identity, Kind, Policy};
 use crate::events::{AuthRequest, Event};
 use crate::gate::{Admission, Verdict};
 use crate::hub::GLOBAL_ACCOUNT;
@@ -30,25 +30,36 @@ impl Worker {
 
     /// An INFO line for this connection. `with_account` marks the answer to CONNECT.
     pub fn info_line(&self, client: &Client, with_account: bool) -> Vec<u8> {
-        let account = with_account.then_some((&*client.account.name, client.account.is_system));
-        self.settings.info.line(&ConnectionInfo {
+        let info = &self.settings.info;
+        // A pipe needs no encryption; a handshake that was asked for first has been done.
+        let is_pipe = client.connection.kind == Kind::InProcess && info.tls_required;
+        let own = ConnectionInfo {
             client_id: client.connection.id,
             client_ip: &client.peer_ip,
             nonce: &client.nonce,
-            is_in_process: client.connection.kind == crate::connection::Kind::InProcess,
-            account,
-        })
+            connect_info: with_account,
+            remote_account: if with_account { &client.account.name } else { "" },
+            acc_is_sys: with_account && client.account.is_system,
+            tls_required: is_pipe.then_some(false),
+            tls_available: is_pipe.then_some(true),
+            ..ConnectionInfo::default()
+        };
+        let mut line = Vec::with_capacity(512);
+        info.line.write(&own, &mut line);
+        line
     }
 
-    pub(crate) fn connect(&mut self, client: &mut Client, json: &[u8]) -> Result<Next, ClosedReason> {
+    pub(crate) fn connect(
+        &mut self,
+        client: &mut Client,
+        json: &[u8],
+    ) -> Result<Next, ClosedReason> {
         let interval = self.settings.limits.ping_interval;
         let jitter = self.next_random() as u8;
         client.keepalive.connected(self.now, interval, jitter);
         let options = client.options.get_or_insert_default();
         if let Err(error) = options.merge(json) {
-            self.hub
-                .log
-                .error(|| format!("{} - CONNECT: {error}", client.connection.log_prefix()));
+            self.hub.log.error(|| format!("{} - CONNECT: {error}", client.connection.log_prefix()));
             return Err(ClosedReason::ProtocolViolation);
         }
         if client.has_connected {
@@ -92,7 +103,11 @@ impl Worker {
     ///
     /// # Errors
     /// What CONNECT asked for cannot be; the connection closes.
-    pub fn admit(&mut self, client: &mut Client, admission: &Admission) -> Result<(), ClosedReason> {
+    pub fn admit(
+        &mut self,
+        client: &mut Client,
+        admission: &Admission,
+    ) -> Result<(), ClosedReason> {
         let options = client.options.get_or_insert_default();
         if options.new_account || !options.account.is_empty() {
             return Err(self.violate_authorization(client));
@@ -155,11 +170,11 @@ impl Worker {
             .log
             .error(|| format!("{} - authentication error{user}", client.connection.log_prefix()));
         self.say(client, &ClientError::AuthorizationViolation);
-        ClosedReason::AuthenticationViolation
+        ClosedReason::AuthenticationFailure
     }
 
     /// `-ERR` to this client.
-    pub fn say(&mut self, client: &Client, error: &ClientError) {
+    pub fn say(&mut self, client: &Client, error: &ClientError<'_>) {
         let mut line = Vec::new();
         error.write(&mut line);
         let connection = client.connection.clone();
@@ -207,7 +222,7 @@ impl Worker {
         if limits.subscription_tokens_max > 0
             && keelback_subject::token_count(subject) > limits.subscription_tokens_max
         {
-            let error = ClientError::TooManyTokens { subject: subject.to_vec() };
+            let error = ClientError::TooManySubscriptionTokens { subject };
             self.answer(client, &error, input);
             self.hub.log.error(|| {
                 format!(
@@ -219,9 +234,9 @@ impl Worker {
             });
             return;
         }
-        self.sweep_if_due(client, limits.subscriptions_max);
+        sweep_if_due(client, limits.subscriptions_max);
         if limits.subscriptions_max > 0 && client.subscription_count() >= limits.subscriptions_max {
-            self.answer(client, &ClientError::MaxSubscriptionsExceeded, input);
+            self.answer(client, &ClientError::MaximumSubscriptionsExceeded, input);
             return;
         }
         if client.find(sid).is_none() {
@@ -246,10 +261,7 @@ impl Worker {
         sid: &[u8],
         input: &[u8],
     ) {
-        let error = ClientError::SubscribeViolation {
-            subject: subject.to_vec(),
-            queue: queue.map(<[u8]>::to_vec),
-        };
+        let error = ClientError::SubscriptionDenied { subject, queue };
         self.answer(client, &error, input);
         self.hub.log.error(|| {
             let queue = queue
@@ -284,28 +296,13 @@ impl Worker {
             }
         }
         self.confirm(client);
-        self.sweep_if_due(client, 0);
+        sweep_if_due(client, 0);
     }
 
     fn confirm(&mut self, client: &Client) {
         if client.flags.verbose {
             let connection = client.connection.clone();
             self.reply(&connection, b"+OK\r\n");
-        }
-    }
-
-    /// Subscriptions that ended by their max on other threads are forgotten when they are many,
-    /// or when the limit is near.
-    fn sweep_if_due(&mut self, client: &mut Client, limit: usize) {
-        const ENDED_MIN: usize = 64;
-        let ended = client.connection.ended_subscriptions.load(Ordering::Relaxed) as usize;
-        if ended == 0 {
-            return;
-        }
-        let count = client.subscription_count();
-        let is_many = ended >= ENDED_MIN && ended * 2 >= count;
-        if is_many || (limit > 0 && count >= limit) {
-            client.sweep();
         }
     }
 
@@ -319,6 +316,21 @@ impl Worker {
     }
 }
 
+/// Subscriptions that ended by their max on other threads are forgotten when they are many,
+/// or when the limit is near.
+fn sweep_if_due(client: &mut Client, limit: usize) {
+    const ENDED_MIN: usize = 64;
+    let ended = client.connection.ended_subscriptions.load(Ordering::Relaxed) as usize;
+    if ended == 0 {
+        return;
+    }
+    let count = client.subscription_count();
+    let is_many = ended >= ENDED_MIN && ended * 2 >= count;
+    if is_many || (limit > 0 && count >= limit) {
+        client.sweep();
+    }
+}
+
 /// ` - "v1.2:go:name" - "$G/user:bob"`, as far as it is known.
 fn log_suffix(
     options: &keelback_wire::connect::ConnectOptions,
@@ -329,13 +341,11 @@ fn log_suffix(
     if !options.version.is_empty() {
         parts.push(format!("v{}", options.version));
     }
-    parts.extend([&options.lang, &options.name].into_iter().filter(|part| !part.is_empty()).cloned());
-    let mut suffix = String::new();
-    if !parts.is_empty() {
-        suffix.push_str(&format!(" - {:?}", parts.join(":")));
-    }
-    if !label.is_empty() {
-        suffix.push_str(&format!(" - \"{}/{label}\"", account.name));
-    }
-    suffix
+    parts.extend(
+        [&options.lang, &options.name].into_iter().filter(|part| !part.is_empty()).cloned(),
+    );
+    let client = if parts.is_empty() { String::new() } else { format!(" - {:?}", parts.join(":")) };
+    let user =
+        if label.is_empty() { String::new() } else { format!(" - \"{}/{label}\"", account.name) };
+    client + &user
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keelback_wire::info::{PreparedInfo, ServerInfo};
+
 use crate::gate::Gate;
 
 /// What one client may ask of the server.
@@ -28,6 +30,8 @@ pub struct Limits {
     pub pings_max: u32,
     /// How long a client may take to send its CONNECT when authentication is required.
     pub auth_timeout: Duration,
+    /// Payload bytes shown in a trace; 0 shows all.
+    pub traced_bytes_max: usize,
     /// Whether publishers are slowed for destinations that lag.
     pub fast_producer_stall: bool,
 }
@@ -45,6 +49,7 @@ impl Default for Limits {
             ping_interval: Duration::from_secs(120),
             pings_max: 2,
             auth_timeout: Duration::from_secs(2),
+            traced_bytes_max: 0,
             fast_producer_stall: true,
         }
     }
@@ -60,13 +65,38 @@ impl Limits {
     }
 }
 
+/// What clients are told of the server.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// The line, but for each connection's part.
+    pub line: PreparedInfo,
+    /// Headers are supported.
+    pub headers: bool,
+    /// Clients get a nonce to sign.
+    pub nonce: bool,
+    /// Clients must use TLS, those of the same process excepted.
+    pub tls_required: bool,
+}
+
+impl Info {
+    /// Prepares the line; `nonce` asks clients to sign one.
+    pub fn new(server: &ServerInfo, nonce: bool) -> Self {
+        Self {
+            line: server.prepare(),
+            headers: server.headers,
+            nonce,
+            tls_required: server.tls_required,
+        }
+    }
+}
+
 /// Everything that a connection reads of the server's configuration.
 #[derive(Clone)]
 pub struct Settings {
     /// Limits of a client.
     pub limits: Arc<Limits>,
     /// INFO.
-    pub info: Arc<keelback_wire::info::ServerInfo>,
+    pub info: Arc<Info>,
     /// Who may connect.
     pub gate: Arc<Gate>,
     /// Raised at each replacement, so that a client sees that its copy is old.

@@ -184,7 +184,9 @@ impl Stage {
                     (block.clone(), start, end)
                 }
                 Staged::Shared(piece) => piece.into_parts(),
-                Staged::Input { start, end } => (Arc::new(input[start..end].to_vec()), 0, end - start),
+                Staged::Input { start, end } => {
+                    (Arc::new(input[start..end].to_vec()), 0, end - start)
+                }
             };
             let skipped = done.min(end - start);
             done -= skipped;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use foldhash::HashSet;
 use foldhash::HashMap;
+use foldhash::HashSet;
 use keelback_interest::Matched;
 
 use crate::subscription::SubRef;
@@ -48,8 +48,7 @@ impl Targets {
     /// Compiles what the sublist found for `subject`; `matched` is emptied.
     pub fn compile(subject: &[u8], matched: &mut Matched<SubRef>) -> Arc<Self> {
         let mut targets = Self { is_interleaved: is_any_twice(matched), ..Self::default() };
-        let mut by_prefix: HashMap<(Box<[u8]>, bool), usize> =
-            HashMap::default();
+        let mut by_prefix: HashMap<(Box<[u8]>, bool), usize> = HashMap::default();
         for sub in matched.plain.drain(..) {
             let has_headers = sub.connection.has_headers.load(Ordering::Relaxed);
             if sub.is_checked() {
@@ -58,10 +57,9 @@ impl Targets {
             }
             // One or two subscribers are the rule: no table for them.
             if targets.groups.len() < 3 {
-                let known = targets
-                    .groups
-                    .iter_mut()
-                    .find(|group| group.has_headers == has_headers && group.subs[0].sid() == sub.sid());
+                let known = targets.groups.iter_mut().find(|group| {
+                    group.has_headers == has_headers && group.subs[0].sid() == sub.sid()
+                });
                 if let Some(group) = known {
                     group.subs.push(sub);
                     continue;

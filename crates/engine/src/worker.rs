@@ -193,7 +193,11 @@ impl Worker {
     }
 
     /// The match result of `subject`, from the cache or made anew, with the stamp to keep.
-    pub(crate) fn targets_of(&mut self, account: &Account, subject: &[u8]) -> (Arc<Targets>, Stamp) {
+    pub(crate) fn targets_of(
+        &mut self,
+        account: &Account,
+        subject: &[u8],
+    ) -> (Arc<Targets>, Stamp) {
         if self.cache.is_empty() {
             self.cache.resize_with(CACHE_SETS, Default::default);
         }
@@ -276,6 +280,9 @@ impl Worker {
 
     /// Appends an answer (PONG, +OK, -ERR, INFO) for `connection`.
     pub fn reply(&mut self, connection: &Arc<Connection>, bytes: &[u8]) {
+        if self.hub.log.is_tracing() {
+            self.trace_out(connection, bytes);
+        }
         let stage = self.stage(connection);
         stage.append(|buffer| buffer.extend_from_slice(bytes));
         let full = stage.len() >= STAGE_BYTES_MAX;

@@ -43,7 +43,8 @@ impl Thread {
         let now = self.worker.now;
         let deadline = self.worker.settings.limits.write_deadline;
         let mut outbound = lock(&connection.outbound);
-        if says_goodbye && outbound.drain(now, deadline) == Flow::Clear
+        if says_goodbye
+            && outbound.drain(now, deadline) == Flow::Clear
             && let Some(transport) = outbound.transport()
         {
             transport.finish();
@@ -128,6 +129,6 @@ fn is_abrupt(reason: ClosedReason) -> bool {
             | ClosedReason::WriteError
             | ClosedReason::SlowConsumerPendingBytes
             | ClosedReason::SlowConsumerWriteDeadline
-            | ClosedReason::TlsHandshakeError
+            | ClosedReason::TlsHandshakeFailure
     )
 }

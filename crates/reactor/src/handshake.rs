@@ -97,7 +97,7 @@ impl Thread {
         slot.stage = Stage::Handshaking { greets_after };
         slot.tls_deadline = Some(now + tls.timeout);
         if wrapped.is_err() {
-            self.close(key, ClosedReason::TlsHandshakeError);
+            self.close(key, ClosedReason::TlsHandshakeFailure);
         }
         self.schedule(key);
     }
@@ -116,11 +116,10 @@ impl Thread {
             Ok(count) => count,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
             Err(error) => {
-                self.worker
-                    .hub
-                    .log
-                    .error(|| format!("{} - TLS handshake error: {error}", connection.log_prefix()));
-                return self.close(key, ClosedReason::TlsHandshakeError);
+                self.worker.hub.log.error(|| {
+                    format!("{} - TLS handshake error: {error}", connection.log_prefix())
+                });
+                return self.close(key, ClosedReason::TlsHandshakeFailure);
             }
         };
         if session.is_handshaking {
@@ -130,7 +129,7 @@ impl Thread {
             self.worker.hub.log.error(|| {
                 format!("{} - Client certificate is not pinned", connection.log_prefix())
             });
-            return self.close(key, ClosedReason::TlsHandshakeError);
+            return self.close(key, ClosedReason::TlsHandshakeFailure);
         }
         let slot = &mut self.slots[index];
         slot.tls_deadline = None;
@@ -162,7 +161,7 @@ impl Thread {
             self.begin(key, TlsMode::Required);
             return;
         }
-        self.close(key, ClosedReason::TlsHandshakeError);
+        self.close(key, ClosedReason::TlsHandshakeFailure);
     }
 
     fn tls(&self) -> Option<Arc<crate::tls::TlsConfig>> {

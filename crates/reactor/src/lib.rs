@@ -4,22 +4,22 @@
 //! what the engine staged once a turn. The thread that staged bytes for a connection writes
 //! them itself, whoever owns it: ownership is of reading.
 
+mod close;
 pub mod command;
+mod handshake;
 pub mod listener;
 pub mod pipe;
 mod poller;
 mod reactor;
 mod slot;
 mod socket;
+mod stall;
 mod thread;
 mod timers;
-mod turn;
-mod close;
-mod stall;
 pub mod tls;
-mod handshake;
+mod turn;
 
 pub use command::Command;
 pub use listener::ListenerOptions;
-pub use reactor::Reactor;
 pub use poller::Waker;
+pub use reactor::Reactor;

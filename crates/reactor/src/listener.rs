@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
@@ -93,9 +94,8 @@ impl Listening {
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
                 Ok(Some(Accepted { fd, peer, tls: self.tls }))
             }
-            Err(rustix::io::Errno::AGAIN) => Ok(None),
-            // The peer went while it waited: the next one, at the next turn.
-            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => Ok(None),
+            // Nobody waits, or the peer went while it did: the next one, at the next turn.
+            Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

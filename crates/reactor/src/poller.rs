@@ -62,7 +62,8 @@ impl Poller {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         ready.clear();
-        let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS_MAX];
+        let mut events =
+            [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS_MAX];
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().min(86_400).cast_signed(),
             tv_nsec: i64::from(timeout.subsec_nanos()),

@@ -12,7 +12,7 @@ use keelback_engine::{Hub, lock};
 use keelback_wire::errors::ClosedReason;
 
 use crate::command::{Command, Mailbox};
-use crate::listener::{Listening, ListenerOptions};
+use crate::listener::{ListenerOptions, Listening};
 use crate::pipe::PipeShared;
 use crate::thread::{SharedTls, Thread};
 use crate::tls::TlsConfig;

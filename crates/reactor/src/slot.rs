@@ -7,7 +7,6 @@ use std::time::Instant;
 use keelback_engine::Client;
 
 use crate::listener::TlsMode;
-use crate::pipe::PipeShared;
 use crate::stall::Stall;
 
 /// Where bytes come from.
@@ -16,8 +15,8 @@ pub(crate) enum Inbound {
     Plain(Arc<OwnedFd>),
     /// A transport whose reading shares state with its writing.
     Shared,
-    /// The server's end of an in-process pipe.
-    Pipe(Arc<PipeShared>),
+    /// The end of an in-process pipe.
+    Pipe,
 }
 
 /// Where a connection stands below its protocol.

@@ -1,8 +1,8 @@
 //! One reactor thread: poll, turn, commands, timers.
 
 use std::io;
-use std::sync::{Arc, RwLock};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use keelback_engine::connection::{Connection, Kind};
@@ -181,7 +181,7 @@ impl Thread {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Adopt(accepted) => self.adopt(accepted),
-            Command::AdoptPipe(pipe) => self.adopt_pipe(pipe),
+            Command::AdoptPipe(pipe) => self.adopt_pipe(&pipe),
             Command::Admit(id, admission) => {
                 self.answer(id, |worker, client| worker.admit(client, &admission));
             }
@@ -304,12 +304,12 @@ impl Thread {
         self.enter(key, Box::new(socket), Inbound::Plain(fd), Kind::Tcp, peer, accepted.tls);
     }
 
-    fn adopt_pipe(&mut self, pipe: Arc<PipeShared>) {
+    fn adopt_pipe(&mut self, pipe: &Arc<PipeShared>) {
         self.mailbox.connections.fetch_add(1, Ordering::Relaxed);
         let key = self.next_key();
         let transport = Box::new(PipeTransport { shared: pipe.clone() });
         let peer = (String::from("127.0.0.1"), 0);
-        self.enter(key, transport, Inbound::Pipe(pipe.clone()), Kind::InProcess, peer, TlsMode::Off);
+        self.enter(key, transport, Inbound::Pipe, Kind::InProcess, peer, TlsMode::Off);
         pipe.set_owner(self.mailbox.clone(), key);
     }
 
@@ -368,11 +368,9 @@ impl Thread {
         if !is_admitted {
             let slot = &self.slots[index_of(key)];
             self.worker.greet(&slot.client);
-            self.worker.say(&slot.client, &ClientError::MaxConnectionsExceeded);
-            hub.log.error(|| {
-                format!("{} - maximum connections exceeded", connection.log_prefix())
-            });
-            self.close(key, ClosedReason::MaxConnectionsExceeded);
+            self.worker.say(&slot.client, &ClientError::MaximumConnectionsExceeded);
+            hub.log.error(|| format!("{} - maximum connections exceeded", connection.log_prefix()));
+            self.close(key, ClosedReason::MaximumConnectionsExceeded);
             return;
         }
         self.begin(key, tls);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keelback_engine::outbound::{Session, Transport};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -15,7 +16,6 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 
 /// Ciphertext read at once. The thread's buffer has room for its plaintext and for a record
 /// whose start came before.
@@ -103,8 +103,7 @@ impl TlsConfig {
         inner: Box<dyn Transport>,
         fd: Arc<OwnedFd>,
     ) -> io::Result<Box<dyn Transport>> {
-        let mut session =
-            ServerConnection::new(self.config.clone()).map_err(io::Error::other)?;
+        let mut session = ServerConnection::new(self.config.clone()).map_err(io::Error::other)?;
         session.set_buffer_limit(Some(WRITE_BYTES));
         let pinned = self.pinned.clone();
         Ok(Box::new(TlsTransport { inner, fd, session, pinned }))
@@ -196,8 +195,7 @@ fn client_verifier(
             roots.add(root).map_err(|error| format!("a root certificate: {error}"))?;
         }
     }
-    let builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
     let builder = if options.verify { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| format!("client certificates: {error}"))
 }

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use keelback_engine::ingest::{Ingested, Outcome};
+use keelback_engine::lock;
 use keelback_engine::log::Level;
 use keelback_engine::outbound::Flow;
-use keelback_engine::lock;
 use keelback_wire::errors::ClosedReason;
 use rustix::net::{RecvFlags, recv};
 
@@ -128,6 +128,7 @@ impl Thread {
 }
 
 /// Where the bytes to ingest are.
+#[derive(Clone, Copy)]
 pub(crate) enum Input {
     /// In the thread's buffer, so many.
     Buffer(usize),
@@ -177,7 +178,7 @@ fn receive_long(slot: &mut Slot) -> io::Result<Chunk> {
 pub(crate) fn read(slot: &Slot, buffer: &mut [u8]) -> io::Result<usize> {
     match &slot.inbound {
         Inbound::Plain(fd) => Ok(recv(&**fd, buffer, RecvFlags::empty())?.0),
-        Inbound::Shared | Inbound::Pipe(_) => {
+        Inbound::Shared | Inbound::Pipe => {
             let mut outbound = lock(&slot.client.connection.outbound);
             match outbound.transport() {
                 Some(transport) => transport.read(buffer),

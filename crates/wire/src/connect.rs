@@ -10,7 +10,6 @@ pub use crate::json::JsonError as ConnectError;
 ///
 /// Secrets do not show in the `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the protocol's own fields")]
 pub struct ConnectOptions {
     /// Answer each accepted operation with +OK.
     pub verbose: bool,

@@ -13,7 +13,6 @@ pub use self::check::check;
 /// What all clients of a listener are told. WebSocket listeners have one of their own, with their
 /// host, port and `connect_urls`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the protocol's own fields")]
 pub struct ServerInfo {
     /// The server's public nkey.
     pub server_id: String,
