@@ -109,6 +109,22 @@ class LargeSize(Integer):
         return size_text(value)
 
 
+class ConnectionCount(Integer):
+    """A number of connections; what is not positive refuses them all, and is -1 once read."""
+
+    def read(self, key: str, value: Value, report: Report) -> int:
+        """Read a number."""
+        return super().read(key, value, report) or -1
+
+
+class OptionalCount(Integer):
+    """A number; what is not positive is without limit, and is 0 once read."""
+
+    def read(self, key: str, value: Value, report: Report) -> int:
+        """Read a number."""
+        return max(super().read(key, value, report), 0)
+
+
 class TokenCount(Integer):
     """A number of subject tokens: 1 to 255."""
 
@@ -187,6 +203,8 @@ FLAG = Flag("a boolean", "true")
 INTEGER = Integer("a number", "1000")
 SIZE = Size("a size without quotes", "1MB", "bytes")
 LARGE_SIZE = LargeSize("a size without quotes", "64MB", "bytes")
+CONNECTION_COUNT = ConnectionCount("a number", "1000")
+OPTIONAL_COUNT = OptionalCount("a number", "1000")
 TOKEN_COUNT = TokenCount("a number from 1 to 255", "16", "tokens")
 TEXT = Text("a string", '"text"')
 SERVER_NAME = NameText("a name without blanks", '"east-1"')

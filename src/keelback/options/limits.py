@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from keelback.options.fields import Block, Reload, option, options
 from keelback.options.kinds import (
+    CONNECTION_COUNT,
     DURATION,
     FLAG,
     INT32_MAX,
     INTEGER,
     LARGE_SIZE,
     MIB,
+    OPTIONAL_COUNT,
     SIZE,
     TOKEN_COUNT,
 )
@@ -20,17 +22,16 @@ class LimitOptions(Block):
     """Limits of one client connection, and of their number."""
 
     max_connections: int = option(
-        INTEGER,
+        CONNECTION_COUNT,
         default=65536,
         aliases=("max_conn",),
         unit="connections",
         reload=Reload.LIVE,
-        minimum=-1,
-        help="Most client connections at a time. 0 refuses every client; -1 is without limit when "
-        "given to an embedded server. Lowering it by a reload closes the excess.",
+        help="Most client connections at a time; 0 or less refuses every client. Lowering it by a "
+        "reload closes the excess.",
     )
     max_subscriptions: int = option(
-        INTEGER,
+        OPTIONAL_COUNT,
         default=0,
         aliases=("max_subs",),
         unit="subscriptions",
