@@ -68,8 +68,10 @@ def show(data: Data) -> str:
     if isinstance(data, float):
         return float_text(data, exponent_max=21)
     if isinstance(data, list):
-        return "an array"
-    return "a map" if isinstance(data, dict) else data.text.replace("T", " ").replace("Z", " +0000 UTC")
+        return "an array" if data else "[]"
+    if isinstance(data, dict):
+        return "a map" if data else "map[]"
+    return data.text.replace("T", " ").replace("Z", " +0000 UTC")
 
 
 def float_text(number: float, *, exponent_max: int) -> str:
@@ -131,7 +133,9 @@ def parse_duration(text: str) -> int:
             problem = f"time: unknown unit {_quote_bytes(unit)} in duration {_quote_bytes(text)}"
             raise ValueError(problem)
         # Digits beyond those that a nanosecond can show change nothing; do not carry millions.
-        total += _bounded_int(whole) * scale + _bounded_int(fraction[:18]) * scale // 10 ** len(fraction[:18])
+        total += _bounded_int(whole) * scale + _bounded_int(fraction[:18]) * scale // 10 ** len(
+            fraction[:18]
+        )
         if total > INT64_MAX + negative:
             raise ValueError(invalid)
     return -total if negative else total

@@ -23,7 +23,9 @@ END = "\0"
 BLANKS = " \t"
 NEWLINES = "\n\r"
 _SPACES = " \t\n\v\f\r"
-_WIDE_SPACES = "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_WIDE_SPACES = "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 _DIGITS = "0123456789"
 _NUMBER_ENDS = NEWLINES + BLANKS + END + "};,"
 _STRING_STOPS = NEWLINES + BLANKS + END + "};,]'\\"
@@ -223,7 +225,9 @@ class Lexer:
             close = after
         self.fail("Unexpected EOF processing block.", stop)
 
-    def _string(self, start: int, *, is_quoted: bool, scan_from: int | None = None) -> tuple[Scalar | Variable, Place]:
+    def _string(
+        self, start: int, *, is_quoted: bool, scan_from: int | None = None
+    ) -> tuple[Scalar | Variable, Place]:
         """Read a string with escapes, up to its quote, or without quotes up to a separator."""
         stops = '"\\\0' if is_quoted else _STRING_STOPS
         parts: list[str] = []
@@ -250,7 +254,9 @@ class Lexer:
             return self._word(raw, place)
         return _decode(raw), place
 
-    def _fail_in_quotes(self, start: int, end: int, *, has_escapes: bool, part_start: int) -> NoReturn:
+    def _fail_in_quotes(
+        self, start: int, end: int, *, has_escapes: bool, part_start: int
+    ) -> NoReturn:
         begin = part_start if has_escapes else start
         if end == begin and end >= len(self.text):
             raise EndOfInput
@@ -332,7 +338,7 @@ class Lexer:
         self.position += 1
         while self.peek() in "bBiI":
             self.position += 1
-        if self.peek() in _NUMBER_ENDS or self._digit_at(self.position):
+        if self.peek() in _NUMBER_ENDS:
             return self._integer(start)
         return self._string(start, is_quoted=False, scan_from=self.position)
 
@@ -352,7 +358,9 @@ class Lexer:
         power = " kmgtpe".index(suffix[0]) if suffix else 0
         # No int64 is longer; Python refuses to read thousands of digits.
         is_short = len(digits.lstrip("-0")) <= len(str(INT64_MAX))
-        number = int(digits) * (1024 if suffix[1:] else 1000) ** power if is_short else INT64_MAX + 1
+        number = (
+            int(digits) * (1024 if suffix[1:] else 1000) ** power if is_short else INT64_MAX + 1
+        )
         if not INT64_MIN <= number <= INT64_MAX:
             raise ConfigSyntaxError(place, f"integer '{text}' is out of the range")
         return number, place
@@ -361,7 +369,9 @@ class Lexer:
         self.position += 1
         if not self._digit_at(self.position):
             shown = self.show(self.position)
-            self.fail(f"Floats must have a digit after the '.', but got '{shown}' instead.", self.position)
+            self.fail(
+                f"Floats must have a digit after the '.', but got '{shown}' instead.", self.position
+            )
         self._skip_digits()
         if self.peek() == ".":
             while self.peek() in ".:-" or self._digit_at(self.position):
@@ -384,7 +394,9 @@ class Lexer:
             if expected == "0" and not self._digit_at(at):
                 self.fail(f"Expected digit in ISO8601 datetime, but found '{shown}' instead.", at)
             if expected != "0" and self._char(at) != expected:
-                self.fail(f"Expected '{expected}' in ISO8601 datetime, but found '{shown}' instead.", at)
+                self.fail(
+                    f"Expected '{expected}' in ISO8601 datetime, but found '{shown}' instead.", at
+                )
             self.position += self.wide(at)[1]
         text = self.decoded(start, self.position)
         place = self.place(start, self.position)

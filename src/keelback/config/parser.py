@@ -434,7 +434,9 @@ class _Parser:
         if name in names or len(names) >= VARIABLE_DEPTH_MAX:
             raise ConfigSyntaxError(place, f"{problem}variable reference cycle for '{name}'")
         # A name that the environment cannot hold is not there.
-        text = session.environment.get(name) if name and "=" not in name and END not in name else None
+        text = (
+            session.environment.get(name) if name and "=" not in name and END not in name else None
+        )
         if text is None:
             return None
         names.append(name)
@@ -455,9 +457,9 @@ class _Parser:
         """Read `include file` from behind its keyword, and merge the file's map into the open one."""
         self._last_key = None
         name = self._include_name()
-        directory = os.path.dirname(self._lexer.file)  # noqa: PTH120
+        directory = os.path.dirname(self._lexer.file) or "."  # noqa: PTH120
         # Joined even when it begins with a slash, as in nats-server.
-        path = os.path.normpath("/".join(part for part in (directory, name) if part) or ".")
+        path = os.path.normpath(f"{directory}/{name}")
         if path.startswith("//"):
             path = path[1:]
         try:
@@ -514,7 +516,9 @@ class _Parser:
 
     def _fail_size(self, what: str) -> NoReturn:
         place = self._lexer.place(self._lexer.position)
-        raise ConfigSyntaxError(place, f"Parse error on line {place.line}: 'the configuration has {what}'")
+        raise ConfigSyntaxError(
+            place, f"Parse error on line {place.line}: 'the configuration has {what}'"
+        )
 
 
 def _move_all(value: Value, place: Place) -> None:

@@ -6,13 +6,14 @@ surrogates (`surrogateescape`), so that whoever needs text can refuse them with 
 
 from __future__ import annotations
 
-from keelback.errors import Place
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
 
-    Data = str | bool | int | float | "Timestamp" | list["Value"] | dict[str, "Value"]
+    from keelback.errors import Place
+
+    Data: TypeAlias = "str | bool | int | float | Timestamp | list[Value] | dict[str, Value]"
 
 DEPTH_MAX = 64
 """Most containers inside one another: a configuration needs five or six, a reader recurses."""
@@ -58,7 +59,9 @@ class Value:
         self.place = place
         self.is_variable = False
         """A `$name` took this value: its key need not be one that anybody knows."""
-        self.depth, self.weight = _measure(data) if depth is None or weight is None else (depth, weight)
+        self.depth, self.weight = (
+            _measure(data) if depth is None or weight is None else (depth, weight)
+        )
 
     def moved_to(self, place: Place) -> Value:
         """The same data at another place, as a variable's value is where it is used."""

@@ -109,7 +109,7 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
             if lower == "nkey":
                 nkey = _read_nkey(item)
             elif lower == "users":
-                users = read_users(item, report)
+                users = read_users(item, report, names_place=False)
             elif lower == "default_permissions":
                 permissions = read_permissions(item, report)
             elif lower in UNSUPPORTED_KEYS:

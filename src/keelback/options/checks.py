@@ -50,11 +50,7 @@ def _no_auth_user(options: ServerOptions) -> Iterator[ConfigError]:
     name = options.no_auth_user
     if not name:
         return
-    users = [
-        user
-        for block in (options.authorization, *options.accounts)
-        for user in block.users
-    ]
+    users = [user for block in (options.authorization, *options.accounts) for user in block.users]
     if not users:
         yield ConfigError(
             None,

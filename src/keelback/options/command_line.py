@@ -118,7 +118,11 @@ def _wanted_text(given: Given) -> str | None:
         return help_text()
     if given.last("help_tls"):
         return tls_help_text()
-    return {"version": version_text, "help": help_text}[word]() if word in ("version", "help") else None
+    return (
+        {"version": version_text, "help": help_text}[word]()
+        if word in ("version", "help")
+        else None
+    )
 
 
 def _configured(given: Given) -> CommandLine:

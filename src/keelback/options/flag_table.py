@@ -12,35 +12,131 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
     (
         "Server",
         (
-            Flag("a addr net", "text", "Address to listen on (default: 0.0.0.0)", placeholder="<host>", option="host"),
-            Flag("p port", "number", "Port for clients; -1 takes a free one (default: 4222)", placeholder="<port>", option="port"),
-            Flag("n name server_name", "text", "Name of this server (default: its id)", placeholder="<name>", option="server_name"),
-            Flag("client_advertise", "text", "Address that clients are told to connect to", placeholder="<host:port>", option="client_advertise"),
-            Flag("P pid", "text", "File to write the process id to", placeholder="<file>", option="pid_file"),
-            Flag("ports_file_dir", "text", "Directory for a file that lists the ports in use", placeholder="<dir>", option="ports_file_dir"),
-            Flag("c config", "text", "Configuration file; flags override what it says", placeholder="<file>"),
+            Flag(
+                "a addr net",
+                "text",
+                "Address to listen on (default: 0.0.0.0)",
+                placeholder="<host>",
+                option="host",
+            ),
+            Flag(
+                "p port",
+                "number",
+                "Port for clients; -1 takes a free one (default: 4222)",
+                placeholder="<port>",
+                option="port",
+            ),
+            Flag(
+                "n name server_name",
+                "text",
+                "Name of this server (default: its id)",
+                placeholder="<name>",
+                option="server_name",
+            ),
+            Flag(
+                "client_advertise",
+                "text",
+                "Address that clients are told to connect to",
+                placeholder="<host:port>",
+                option="client_advertise",
+            ),
+            Flag(
+                "P pid",
+                "text",
+                "File to write the process id to",
+                placeholder="<file>",
+                option="pid_file",
+            ),
+            Flag(
+                "ports_file_dir",
+                "text",
+                "Directory for a file that lists the ports in use",
+                placeholder="<dir>",
+                option="ports_file_dir",
+            ),
+            Flag(
+                "c config",
+                "text",
+                "Configuration file; flags override what it says",
+                placeholder="<file>",
+            ),
             Flag("t", "nothing", "Check the configuration file, and exit"),
-            Flag("threads", "number", "Reactor threads (default: by the number of cores)", placeholder="<n>", option="threads"),
-            Flag("m http_port", "number", "Port for monitoring over HTTP", placeholder="<port>", is_supported=False),
-            Flag("ms https_port", "number", "Port for monitoring over HTTPS", placeholder="<port>", is_supported=False),
-            Flag("sl signal", "text", "Signal a running server", placeholder="<signal>[=<pid>]", is_supported=False),
+            Flag(
+                "threads",
+                "number",
+                "Reactor threads (default: by the number of cores)",
+                placeholder="<n>",
+                option="threads",
+            ),
+            Flag(
+                "m http_port",
+                "number",
+                "Port for monitoring over HTTP",
+                placeholder="<port>",
+                is_supported=False,
+            ),
+            Flag(
+                "ms https_port",
+                "number",
+                "Port for monitoring over HTTPS",
+                placeholder="<port>",
+                is_supported=False,
+            ),
+            Flag(
+                "sl signal",
+                "text",
+                "Signal a running server",
+                placeholder="<signal>[=<pid>]",
+                is_supported=False,
+            ),
         ),
     ),
     (
         "Logging",
         (
-            Flag("l log", "text", "File to log to (default: standard error)", placeholder="<file>", option="log_file"),
-            Flag("T logtime", "nothing", "Date and time on every line; -T=false for none (default: true)", option="logtime"),
-            Flag("logtime_utc", "nothing", "Time in UTC (default: local time)", option="logtime_utc"),
+            Flag(
+                "l log",
+                "text",
+                "File to log to (default: standard error)",
+                placeholder="<file>",
+                option="log_file",
+            ),
+            Flag(
+                "T logtime",
+                "nothing",
+                "Date and time on every line; -T=false for none (default: true)",
+                option="logtime",
+            ),
+            Flag(
+                "logtime_utc", "nothing", "Time in UTC (default: local time)", option="logtime_utc"
+            ),
             Flag("D debug", "nothing", "Debugging lines", option="debug"),
             Flag("V trace", "nothing", "Every protocol message", option="trace"),
             Flag("VV", "nothing", "Protocol messages, those of the system account too"),
             Flag("DV", "nothing", "-D and -V"),
             Flag("DVV", "nothing", "-D and -VV"),
             Flag("s syslog", "nothing", "Log to syslog", is_supported=False),
-            Flag("r remote_syslog", "text", "Log to a syslog server", placeholder="<url>", is_supported=False),
-            Flag("log_size_limit", "number", "Rotate the log file above this size", placeholder="<bytes>", is_supported=False),
-            Flag("max_traced_msg_len", "number", "Payload bytes to print of a traced message", placeholder="<bytes>", is_supported=False),
+            Flag(
+                "r remote_syslog",
+                "text",
+                "Log to a syslog server",
+                placeholder="<url>",
+                is_supported=False,
+            ),
+            Flag(
+                "log_size_limit",
+                "number",
+                "Rotate the log file above this size",
+                placeholder="<bytes>",
+                is_supported=False,
+            ),
+            Flag(
+                "max_traced_msg_len",
+                "number",
+                "Payload bytes to print of a traced message",
+                placeholder="<bytes>",
+                is_supported=False,
+            ),
         ),
     ),
     (
@@ -58,28 +154,77 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
             Flag("tlsverify", "nothing", "TLS, clients must show a certificate"),
             Flag("tlscert", "text", "Certificate of the server", placeholder="<file>"),
             Flag("tlskey", "text", "Private key of that certificate", placeholder="<file>"),
-            Flag("tlscacert", "text", "Authorities that sign clients' certificates", placeholder="<file>"),
+            Flag(
+                "tlscacert",
+                "text",
+                "Authorities that sign clients' certificates",
+                placeholder="<file>",
+            ),
         ),
     ),
     (
         "JetStream",
         (
             Flag("js jetstream", "nothing", "JetStream", is_supported=False),
-            Flag("sd store_dir", "text", "Directory of its files", placeholder="<dir>", is_supported=False),
+            Flag(
+                "sd store_dir",
+                "text",
+                "Directory of its files",
+                placeholder="<dir>",
+                is_supported=False,
+            ),
         ),
     ),
     (
         "Cluster",
         (
-            Flag("cluster cluster_listen", "text", "Address for routes", placeholder="<url>", is_supported=False),
-            Flag("routes", "text", "Servers to connect to", placeholder="<url,url>", is_supported=False),
-            Flag("cluster_name", "text", "Name of the cluster", placeholder="<name>", is_supported=False),
-            Flag("cluster_advertise", "text", "Address told to other servers", placeholder="<host:port>", is_supported=False),
-            Flag("no_advertise", "nothing", "Do not tell clients of other servers", is_supported=False),
-            Flag("connect_retries", "number", "Attempts at an implicit route", placeholder="<n>", is_supported=False),
+            Flag(
+                "cluster cluster_listen",
+                "text",
+                "Address for routes",
+                placeholder="<url>",
+                is_supported=False,
+            ),
+            Flag(
+                "routes",
+                "text",
+                "Servers to connect to",
+                placeholder="<url,url>",
+                is_supported=False,
+            ),
+            Flag(
+                "cluster_name",
+                "text",
+                "Name of the cluster",
+                placeholder="<name>",
+                is_supported=False,
+            ),
+            Flag(
+                "cluster_advertise",
+                "text",
+                "Address told to other servers",
+                placeholder="<host:port>",
+                is_supported=False,
+            ),
+            Flag(
+                "no_advertise",
+                "nothing",
+                "Do not tell clients of other servers",
+                is_supported=False,
+            ),
+            Flag(
+                "connect_retries",
+                "number",
+                "Attempts at an implicit route",
+                placeholder="<n>",
+                is_supported=False,
+            ),
         ),
     ),
-    ("Profiling", (Flag("profile", "number", "Port for profiles", placeholder="<port>", is_supported=False),)),
+    (
+        "Profiling",
+        (Flag("profile", "number", "Port for profiles", placeholder="<port>", is_supported=False),),
+    ),
     (
         "Common",
         (
@@ -90,7 +235,9 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
     ),
 )
 
-FLAGS: dict[str, Flag] = {name: flag for _, flags in SECTIONS for flag in flags for name in flag.names}
+FLAGS: dict[str, Flag] = {
+    name: flag for _, flags in SECTIONS for flag in flags for name in flag.names
+}
 
 _HELP_COLUMN = 38
 
@@ -149,7 +296,9 @@ def _help_line(flag: Flag) -> str:
 
 def _spelled(flag: Flag, indent: int) -> str:
     # A name of one or two letters takes one dash, as in nats-server's help; two work as well.
-    names = ", ".join(f"-{name}" if len(name) < 3 or name.isupper() else f"--{name}" for name in flag.names)  # noqa: PLR2004
+    names = ", ".join(
+        f"-{name}" if len(name) < 3 or name.isupper() else f"--{name}" for name in flag.names
+    )  # noqa: PLR2004
     text = f"{names} {flag.placeholder}".rstrip()
     if indent < 0:
         return names

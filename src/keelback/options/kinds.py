@@ -154,7 +154,9 @@ class NameText(Text):
         """Read a name."""
         name = super().read(key, value, report)
         if " " in name:
-            raise ConfigError(value.place, "server name cannot contain spaces", hint="use `-` or `_`")
+            raise ConfigError(
+                value.place, "server name cannot contain spaces", hint="use `-` or `_`"
+            )
         return name
 
 
@@ -163,17 +165,16 @@ class Duration(Kind):
 
     def read(self, key: str, value: Value, report: Report) -> float:
         """Read a duration."""
-        if isinstance(value.data, str):
-            return seconds_of(value, f"error parsing {key}: ")
         number = value.data
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise self.fail(value, "int64")
-        if value.place.line == 0:  # Python's own seconds
+        if isinstance(number, str):
+            return seconds_of(value, f"error parsing {key}: ")
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        if value.place.line == 0 and is_number:  # Python's own seconds
             return float(number)
-        if isinstance(number, float):
-            raise self.fail(value, "int64")
-        hint = f'write `{key}: "{number}s"`'
+        hint = f'write a number with its unit, in quotes: `{key}: "20s"`'
         report.warning(value.place, key, f"{key} should be converted to a duration", hint=hint)
+        if not is_number or isinstance(number, float):
+            raise self.fail(value, "int64")
         return float(number)
 
     def show(self, value: object) -> str:
@@ -225,7 +226,9 @@ def text_of(value: Value, kind: Kind = TEXT) -> str:
         raise kind.fail(value, "string")
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         raise ConfigError(
-            value.place, "the text is not valid UTF-8", hint="save the file as UTF-8; check `\\x` escapes"
+            value.place,
+            "the text is not valid UTF-8",
+            hint="save the file as UTF-8; check `\\x` escapes",
         )
     return text
 
@@ -239,7 +242,7 @@ def seconds_of(value: Value, prefix: str) -> float:
     try:
         return parse_duration(str(value.data)) / NANOSECONDS_PER_SECOND
     except ValueError as error:
-        hint = "write a number and its unit (ms, s, m, h), in quotes: `\"1m30s\"`"
+        hint = 'write a number and its unit (ms, s, m, h), in quotes: `"1m30s"`'
         raise ConfigError(value.place, f"{prefix}{error}", hint=hint) from error
 
 

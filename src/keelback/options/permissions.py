@@ -124,7 +124,9 @@ def read_permissions(value: Value, report: Report) -> PermissionOptions | None:
 
 def _read_rules(value: Value, report: Report, *, has_queues: bool) -> SubjectRules | None:
     if not isinstance(value.data, dict):
-        return SubjectRules(allow=_read_subjects(value, report, has_queues=has_queues) or None)
+        # nats-server's message has no place here.
+        subjects = _read_subjects(value, report, has_queues=has_queues, names_place=False)
+        return SubjectRules(allow=subjects or None)
     if not value.data:
         return None
     found: dict[str, tuple[Subject, ...]] = {}
@@ -141,14 +143,17 @@ def _read_rules(value: Value, report: Report, *, has_queues: bool) -> SubjectRul
     return SubjectRules(allow=found.get("allow") or None, deny=found.get("deny", ()))
 
 
-def _read_subjects(value: Value, report: Report, *, has_queues: bool) -> tuple[Subject, ...]:
+def _read_subjects(
+    value: Value, report: Report, *, has_queues: bool, names_place: bool = True
+) -> tuple[Subject, ...]:
     if isinstance(value.data, list):
         items = value.data
     elif isinstance(value.data, str):
         items = [value]
     else:
         problem = "Expected subject permissions to be a subject, or array of subjects, got "
-        report.error(value.place, problem + go_type(value.data))
+        problem += go_type(value.data)
+        report.errors.append(ConfigError(value.place, problem, names_place=names_place))
         return ()
     subjects: list[Subject] = []
     for item in items:
@@ -156,22 +161,28 @@ def _read_subjects(value: Value, report: Report, *, has_queues: bool) -> tuple[S
             report.error(item.place, "Subject in permissions array cannot be cast to string")
             continue
         try:
-            subjects.append(_read_subject(item.data, value, has_queues=has_queues))
-        except ConfigError as error:
-            report.errors.append(error)
+            subjects.append(_read_subject(item.data, has_queues=has_queues))
+        except ValueError as error:
+            hint = "tokens stand between dots, without blanks; `>` only at the end"
+            problem = str(error)
+            report.errors.append(
+                ConfigError(value.place, problem, hint=hint, names_place=names_place)
+            )
+            break
     return tuple(subjects)
 
 
-def _read_subject(text: str, value: Value, *, has_queues: bool) -> Subject:
+def _read_subject(text: str, *, has_queues: bool) -> Subject:
     if is_valid_subject(text):
         return text, None
-    hint = "tokens stand between dots, without blanks; `>` only at the end"
     words = text.split()
     if not has_queues or len(words) != 2:  # noqa: PLR2004 - subject and queue
-        raise ConfigError(value.place, f"subject {quote(text)} is not a valid subject", hint=hint)
+        message = f"subject {quote(text)} is not a valid subject"
+        raise ValueError(message)
     for word, what in zip(words, ("subject", "queue"), strict=True):
         if not is_valid_subject(word):
-            raise ConfigError(value.place, f"{what} {quote(word)} is not a valid {what}", hint=hint)
+            message = f"{what} {quote(word)} is not a valid {what}"
+            raise ValueError(message)
     return words[0], words[1]
 
 
@@ -208,4 +219,6 @@ def _read_expiry(value: Value) -> float:
 
 
 def _names_of(block: type[Block]) -> dict[str, str]:
-    return {key: name for name, described in block.options_by_name.items() for key in described.keys}
+    return {
+        key: name for name, described in block.options_by_name.items() for key in described.keys
+    }

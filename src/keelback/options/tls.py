@@ -213,7 +213,9 @@ def read_tls(value: Value, report: Report) -> TlsOptions | None:
     tls = TlsOptions(**found)  # type: ignore[arg-type]  # read by name just above
     if len(report.errors) == errors_before:
         if tls.certs and tls.cert_file:
-            problem = "error parsing tls config, cannot combine 'cert_file' option with 'certs' option"
+            problem = (
+                "error parsing tls config, cannot combine 'cert_file' option with 'certs' option"
+            )
             report.error(value.place, problem)
         elif problem := file_problem(tls):
             report.error(value.place, problem)
@@ -280,7 +282,7 @@ def _read_field(
     if name in ("cert_file", "key_file", "ca_file"):
         if not isinstance(item.data, str):
             problem = f"error parsing tls config, expected '{name}' to be filename"
-            raise ConfigError(item.place, problem, hint='write the path in quotes')
+            raise ConfigError(item.place, problem, hint="write the path in quotes")
         return {name: text_of(item)}
     if name in ("verify", "verify_and_map"):
         return {name: _boolean(name, item)}
@@ -310,7 +312,9 @@ def _read_false(key: str, item: Value, report: Report) -> None:
     if not _boolean(key.lower(), item):
         return
     if key.lower() == "verify_cert_and_check_known_urls":
-        report.error(item.place, f"{key.lower()} not supported in this context", hint="use `verify`")
+        report.error(
+            item.place, f"{key.lower()} not supported in this context", hint="use `verify`"
+        )
     elif key.lower() == "insecure":
         hint = "it concerns outgoing connections only; clients are asked by `verify`"
         report.unsupported(key, item, what=hint)
@@ -435,7 +439,9 @@ def _read_pins(item: Value, _: Report) -> tuple[str, ...]:
     for each in item.data:
         pin = text_of(each).lower()
         if len(pin) != PIN_CHARS or any(char not in "0123456789abcdef" for char in pin):
-            problem = f"error parsing tls config, 'pinned_certs' key {pin} does not look like {what}"
+            problem = (
+                f"error parsing tls config, 'pinned_certs' key {pin} does not look like {what}"
+            )
             raise ConfigError(each.place, problem)
         pins.append(pin)
     return tuple(dict.fromkeys(pins))

@@ -71,11 +71,18 @@ USER_KEYS = {key: name for name, o in UserOptions.options_by_name.items() for ke
 UNSUPPORTED_USER_KEYS = ("proxy_required",)
 
 
-def read_users(value: Value, report: Report) -> tuple[UserOptions, ...]:
-    """Read a list of users; what is wrong with one does not hide what is wrong with the next."""
+def read_users(
+    value: Value, report: Report, *, names_place: bool = True
+) -> tuple[UserOptions, ...]:
+    """Read a list of users; what is wrong with one does not hide what is wrong with the next.
+
+    `names_place` is whether nats-server's message has the place when it is no list.
+    """
     if not isinstance(value.data, list):
         problem = f"Expected users field to be an array, got {show(value.data)}"
-        report.error(value.place, problem, hint="write `users: [ { user: …, password: … } ]`")
+        hint = "write `users: [ { user: …, password: … } ]`"
+        error = ConfigError(value.place, problem, hint=hint, names_place=names_place)
+        report.errors.append(error)
         return ()
     users: list[UserOptions] = []
     for item in value.data:
@@ -103,7 +110,6 @@ def with_default_permissions(
 def _read_user(entry: Value, fields: dict[str, Value], report: Report) -> UserOptions:
     found: dict[str, object] = {}
     place = entry.place
-    errors_before = len(report.errors)
     for key, item in fields.items():
         place = item.place
         name = USER_KEYS.get(key.lower())
@@ -121,8 +127,7 @@ def _read_user(entry: Value, fields: dict[str, Value], report: Report) -> UserOp
     if not user.nkey and not user.user:
         # nats-server names the last field that it read.
         hint = "every user needs `user` or `nkey`"
-        if len(report.errors) == errors_before or not found:
-            raise ConfigError(place, "User entry requires a user", hint=hint)
+        raise ConfigError(place, "User entry requires a user", hint=hint)
     if user.nkey and not is_public_nkey(user.nkey, USER):
         hint = "a user's public nkey has 56 characters and begins with U (not the seed, SU…)"
         raise ConfigError(place, "Not a valid public nkey for a user", hint=hint)
