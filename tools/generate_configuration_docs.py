@@ -1,6 +1,6 @@
 """Write `docs/configuration.md` from the table of options, or check that it is not stale.
 
-    python tools/generate_configuration_docs.py [--check]
+python tools/generate_configuration_docs.py [--check]
 """
 
 from __future__ import annotations

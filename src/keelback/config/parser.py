@@ -255,9 +255,7 @@ class _Parser:
             char = lexer.peek()
             if lexer.at_comment:
                 self._comment()
-            elif char == "}":
-                break
-            elif self._map_key() or not self._end_of_map_value():
+            elif char == "}" or self._map_key() or not self._end_of_map_value():
                 break
         lexer.position += 1
         self._leave()
@@ -447,7 +445,7 @@ class _Parser:
             raise ConfigSyntaxError(place, problem + error.problem, hint=error.hint) from error
         finally:
             names.pop()
-        assert isinstance(tree.data, dict)
+        assert isinstance(tree.data, dict)  # noqa: S101 - a whole file is a map
         found = tree.data.get(_ENVIRONMENT_KEY)
         if found is not None:
             _move_all(found, place)
@@ -467,7 +465,7 @@ class _Parser:
         except ConfigError as error:
             problem = f"error parsing include file '{name}', {error.problem}"
             raise ConfigSyntaxError(error.place, problem, hint=error.hint) from error
-        assert isinstance(tree.data, dict)
+        assert isinstance(tree.data, dict)  # noqa: S101 - a whole file is a map
         for key, value in tree.data.items():
             self._keys.append((key, value.place))
             self._set(value)

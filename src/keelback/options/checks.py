@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from keelback.config.gotext import duration_text
 from keelback.errors import ConfigError
-from keelback.options.fields import Block
 from keelback.options.kinds import NANOSECONDS_PER_SECOND
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from keelback.errors import Place
+    from keelback.options.fields import Block
     from keelback.options.server import ServerOptions
 
 
@@ -91,5 +91,3 @@ def _certificates(options: ServerOptions) -> Iterator[ConfigError]:
             "missing 'cert_file' in TLS configuration",
             hint="a server with TLS needs `cert_file` and `key_file`, or `certs`",
         )
-    if tls is not None and tls.verify and not tls.ca_file:
-        return

@@ -124,11 +124,12 @@ def option(  # noqa: PLR0913 - a record, keywords only
         unit: of a plain number; the kind's unless given.
         default_text: the default in words, where it depends on something.
         reload: one of `Reload`.
-        minimum, maximum: bounds of what makes sense, checked when a server starts.
+        minimum: the least that makes sense, checked when a server starts.
+        maximum: the most that makes sense.
         zero_is_default: 0 (or nothing) stands for the default, as in nats-server.
         is_secret: never shown.
     """
-    described = Option(
+    return Option(  # type: ignore[return-value]  # `options` puts it away
         kind,
         default=default,
         help=help,
@@ -142,7 +143,6 @@ def option(  # noqa: PLR0913 - a record, keywords only
         zero_is_default=zero_is_default,
         is_secret=is_secret,
     )
-    return described  # type: ignore[return-value]  # `options` puts it away
 
 
 class Block:

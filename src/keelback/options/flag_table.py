@@ -104,7 +104,7 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
             Flag(
                 "T logtime",
                 "nothing",
-                "Date and time on every line; -T=false for none (default: true)",
+                "Date and time on every line (default: true)",
                 option="logtime",
             ),
             Flag(

@@ -168,14 +168,16 @@ class Duration(Kind):
         number = value.data
         if isinstance(number, str):
             return seconds_of(value, f"error parsing {key}: ")
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if value.place.line == 0 and is_number:  # Python's own seconds
-            return float(number)
+        seconds: float | None = None
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            seconds = number
+        if value.place.line == 0 and seconds is not None:  # Python's own seconds
+            return float(seconds)
         hint = f'write a number with its unit, in quotes: `{key}: "20s"`'
         report.warning(value.place, key, f"{key} should be converted to a duration", hint=hint)
-        if not is_number or isinstance(number, float):
+        if seconds is None or isinstance(seconds, float):
             raise self.fail(value, "int64")
-        return float(number)
+        return float(seconds)
 
     def show(self, value: object) -> str:
         """`2m0s` as `2m`."""

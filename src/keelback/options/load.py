@@ -1,5 +1,6 @@
-"""From a tree or Python data to a `Draft` (what was typed), and from it to `ServerOptions`
-(what it means together).
+"""From a tree or Python data to a `Draft`, and from it to `ServerOptions`.
+
+The first is what was typed, the second what it means together.
 
 The draft keeps only what was given, so that flags can be laid over a file before defaults and
 checks across fields apply, as nats-server does it.
@@ -24,12 +25,18 @@ from keelback.options.tls import read_tls
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import TypeVar
+    from typing import TypeVar, cast
 
     from keelback.options.accounts import AccountOptions
     from keelback.options.tls import TlsOptions
 
     B = TypeVar("B", bound=Block)
+else:
+
+    def cast(_: str, value: object) -> object:
+        """Say a type; `typing` itself costs start-up time."""
+        return value
+
 
 SPECIAL_KEYS = ("listen", "tls", "authorization", "accounts")
 OPTIONS_BY_KEY: dict[str, Option] = {
@@ -133,11 +140,11 @@ def _from_python(item: object, path: str) -> Value:
     if isinstance(item, str | bool | int | float):
         return Value(item, place)
     if isinstance(item, dict):
-        fields = {str(key): _from_python(each, f"{path}.{key}") for key, each in item.items()}
-        return Value(fields, place)
+        pairs = cast("dict[object, object]", item).items()
+        return Value({str(key): _from_python(each, f"{path}.{key}") for key, each in pairs}, place)
     if isinstance(item, list | tuple):
-        each = [_from_python(one, f"{path}[{number}]") for number, one in enumerate(item)]
-        return Value(each, place)
+        items = enumerate(cast("list[object]", item))
+        return Value([_from_python(each, f"{path}[{number}]") for number, each in items], place)
     if hasattr(item, "__fspath__"):
         return Value(str(item), place)
     hint = "give str, bool, int, float, a list, a dict or a path"
@@ -147,7 +154,7 @@ def _from_python(item: object, path: str) -> Value:
 def _read_tree(tree: Value, file: str | None) -> Draft:
     report = Report()
     reader = _Reader(report)
-    assert isinstance(tree.data, dict)
+    assert isinstance(tree.data, dict)  # noqa: S101 - a whole file is a map
     if not tree.data and file is not None:
         problem = f"{file}: config has no values or is empty"
         report.warnings.append(ConfigError(None, problem))
@@ -195,7 +202,7 @@ class _Reader:
         elif lower in later.KEYS:
             self.report.unsupported(key, value)
         else:
-            self.report.unknown(key, value, KNOWN_KEYS)
+            self.report.unknown(key, value, KNOWN_KEYS, describe=_describe)
 
     def _read_authorization(self, value: Value) -> None:
         authorization, has_users = read_authorization(value, self.report)
@@ -233,6 +240,14 @@ class _Reader:
                 what = "nkey" if nkey else "user"
                 self.report.error(place, f"Duplicate {what} {quote(nkey or name)} detected")
             self._user_names.add(nkey or name)
+
+
+def _describe(key: str) -> str:
+    described = OPTIONS_BY_KEY.get(key)
+    if described is None:
+        return ""
+    default = f", default {described.shown_default}" if described.shown_default else ""
+    return f" ({described.kind.name}{default})"
 
 
 def read_listen(value: Value) -> tuple[str, int]:

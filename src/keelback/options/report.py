@@ -7,7 +7,7 @@ from keelback.errors import ConfigError, ConfigRejected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from keelback.config.tree import Value
     from keelback.errors import Place
@@ -30,14 +30,19 @@ class Report:
         self.warnings.append(ConfigError(place, problem, hint=hint))
 
     def unknown(
-        self, key: str, value: Value, known: Iterable[str], *, problem: str | None = None
+        self,
+        key: str,
+        value: Value,
+        known: Iterable[str],
+        *,
+        problem: str | None = None,
+        describe: Callable[[str], str] | None = None,
     ) -> None:
         """Note a key that is not known, unless a variable made use of it; name the nearest."""
         if value.is_variable and problem is None:
             return
-        self.error(
-            value.place, problem or f"unknown field {quote(key)}", hint=nearest_hint(key, known)
-        )
+        hint = nearest_hint(key, known, describe)
+        self.error(value.place, problem or f"unknown field {quote(key)}", hint=hint)
 
     def unsupported(self, key: str, value: Value, *, what: str = "") -> None:
         """Note a key that nats-server has and Keelback does not have yet."""
@@ -56,9 +61,13 @@ class Report:
 UNSUPPORTED_HINT = "remove it, or keep nats-server for this configuration"
 
 
-def nearest_hint(key: str, known: Iterable[str]) -> str:
-    """A hint that names the known key most like `key`; empty when none is like it."""
+def nearest_hint(
+    key: str, known: Iterable[str], describe: Callable[[str], str] | None = None
+) -> str:
+    """Name the known key most like `key`, as a hint; empty when none is like it."""
     from difflib import get_close_matches  # noqa: PLC0415 - needed only when something is wrong
 
     nearest = get_close_matches(key.lower(), list(known), n=1, cutoff=0.6)
-    return f"did you mean `{nearest[0]}`?" if nearest else ""
+    if not nearest:
+        return ""
+    return f"did you mean `{nearest[0]}`?" + (describe(nearest[0]) if describe else "")

@@ -9,11 +9,12 @@ from keelback.options.kinds import FILE, FLAG, HOST_PORT, INTEGER, SERVER_NAME, 
 from keelback.options.lame_duck import LameDuckOptions
 from keelback.options.limits import LimitOptions
 from keelback.options.log import LogOptions
-from keelback.options.tls import TlsOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from keelback.options.tls import TlsOptions
 
 NESTED = Anything("a block of its own", "")
 PORT_DEFAULT = 4222

@@ -98,11 +98,11 @@ def test_an_include_cycle_is_refused(tmp_path: Path) -> None:
 
 def test_many_includes_of_one_file_are_bounded(tmp_path: Path) -> None:
     for number in range(14):
-        twice = f"include {number + 1}.conf\n" * 2
-        (tmp_path / f"{number}.conf").write_text(twice)
-    (tmp_path / "14.conf").write_text("port: 1")
+        twice = f"include f{number + 1}.conf\n" * 2
+        (tmp_path / f"f{number}.conf").write_text(twice)
+    (tmp_path / "f14.conf").write_text("port: 1")
     with pytest.raises(ConfigSyntaxError, match="more than 4,096 files"):
-        parse_file(str(tmp_path / "0.conf"))
+        parse_file(str(tmp_path / "f0.conf"))
 
 
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ("{ a: ", "}"), ("[{ a: ", "}]")])
