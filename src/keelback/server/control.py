@@ -46,13 +46,15 @@ class ControlLoop:
 
     def run(self) -> None:
         """Run until the coroutine ends, on the calling thread."""
-        import asyncio  # noqa: PLC0415  # 30 to 90 ms
-
-        loop = asyncio.new_event_loop()
         try:
-            loop.run_until_complete(self._begin(loop))
+            import asyncio  # noqa: PLC0415  # 30 to 90 ms
+
+            loop = asyncio.new_event_loop()
+            try:
+                loop.run_until_complete(self._begin(loop))
+            finally:
+                loop.close()
         finally:
-            loop.close()
             if self._after is not None:
                 self._after()
 

@@ -1,10 +1,12 @@
 """Lame duck mode: a server that is about to stop sends its clients away, a few at a time.
 
-Source: nats-server 2.15 `server/server.go`, `lameDuckMode`; ADR-less, described in the NATS docs
+Source: nats-server 2.15 `server/server.go`, `lameDuckMode`, and the NATS docs
 under "Lame Duck Mode".
 """
 
 from __future__ import annotations
+
+import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,8 +55,9 @@ async def send_clients_away(
     left_s = settings.duration_s - settings.grace_period_s
     if left_s <= 0:
         left_s = DURATION_LEFT_MIN_S
-    gap_s = min(GAP_MAX_S, max(GAP_MIN_S, left_s / len(connections)))
-    batch_count = max(1, round(gap_s * len(connections) / left_s))
+    # A whole number of clients at a time, and the gap that makes them last as long as they should.
+    batch_count = max(1, math.ceil(GAP_MIN_S * len(connections) / left_s))
+    gap_s = min(GAP_MAX_S, left_s * batch_count / len(connections))
     for position, batch in enumerate(_batches(connections, batch_count)):
         if position:
             await sleep(gap_s * (1 + random()) / 2)

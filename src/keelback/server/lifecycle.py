@@ -218,9 +218,12 @@ class Lifecycle:
             self.settings.auth, self._permissions, log=plane.log, loop=self._user_loop
         )
         pump = Pump(plane, authenticator)
-        pump.attach(asyncio.get_running_loop())
         try:
+            pump.attach(asyncio.get_running_loop())
             await self._stop_wanted.wait()
+        except Exception as error:
+            plane.log("ERR", f"The control loop failed: {type(error).__name__}: {error}")
+            raise
         finally:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()

@@ -38,8 +38,8 @@ class Pump:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin: the loop calls whenever the core has events."""
-        self._loop = loop
         loop.add_reader(self._plane.wake_fd, self.turn)
+        self._loop = loop
 
     async def detach(self) -> None:
         """End: no further event is taken; decisions under way are dropped."""
