@@ -80,27 +80,38 @@ class KeelbackError(Exception):
 
 
 class ConfigError(KeelbackError):
-    """An option is wrong. `str()` is `place: problem`, or the problem alone without a place."""
+    """An option is wrong. `str()` is `place: problem`, or the problem alone without a place.
 
-    def __init__(self, place: Place | None, problem: str, *, hint: str = "") -> None:
+    Where nats-server's own message lacks the place, `names_place` is False: the place is known,
+    and shown with the hint.
+    """
+
+    def __init__(
+        self, place: Place | None, problem: str, *, hint: str = "", names_place: bool = True
+    ) -> None:
         super().__init__(place, problem)
         self.place = place
         self.problem = problem
         self.hint = hint
+        self.names_place = names_place and place is not None
+        if place is not None and not names_place:
+            self.hint = f"at {place}: {hint}".removesuffix(": ")
 
     def __str__(self) -> str:
-        return self.problem if self.place is None else f"{self.place}: {self.problem}"
+        return f"{self.place}: {self.problem}" if self.names_place else self.problem
 
 
 class ConfigSyntaxError(ConfigError):
-    """The text cannot be read. nats-server's wording names the line inside the problem, so the
-    place is kept beside it, not in front of it."""
+    """The text cannot be read.
+
+    nats-server's wording names the line inside the problem, so the place stands beside it.
+    """
 
     def __str__(self) -> str:
         return self.problem
 
 
-class ConfigRejected(ConfigError):
+class ConfigRejected(ConfigError):  # noqa: N818 - reads as what happened
     """Everything that is wrong with one configuration, in the order of the file.
 
     `warnings` do not keep a server from starting; `-t` refuses them as nats-server does.
@@ -125,7 +136,7 @@ class UsageError(KeelbackError):
         self.hint = hint
 
 
-class PeerViolation(KeelbackError):
+class PeerViolation(KeelbackError):  # noqa: N818 - the project's word
     """A peer broke the protocol or asked for what it may not have.
 
     `reply` is the text of the `-ERR` line that it is sent, `closes` whether its connection ends.

@@ -1,0 +1,32 @@
+"""Every option of the server in one place: its key, type, default, unit, help, reloadability.
+
+The configuration file, the flags, keywords for embedding and `docs/configuration.md` all derive
+from the blocks in this package, one file for each.
+"""
+
+from __future__ import annotations
+
+from keelback.options.accounts import AccountOptions
+from keelback.options.authorization import AuthorizationOptions
+from keelback.options.lame_duck import LameDuckOptions
+from keelback.options.limits import LimitOptions
+from keelback.options.log import LogOptions
+from keelback.options.permissions import PermissionOptions, ResponseRules, SubjectRules
+from keelback.options.server import ServerOptions
+from keelback.options.tls import CertificateOptions, TlsOptions
+from keelback.options.users import UserOptions
+
+__all__ = [
+    "AccountOptions",
+    "AuthorizationOptions",
+    "CertificateOptions",
+    "LameDuckOptions",
+    "LimitOptions",
+    "LogOptions",
+    "PermissionOptions",
+    "ResponseRules",
+    "ServerOptions",
+    "SubjectRules",
+    "TlsOptions",
+    "UserOptions",
+]

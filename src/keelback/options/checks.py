@@ -1,0 +1,93 @@
+"""What options must be together: checked when a server starts, after flags and defaults.
+
+Source: nats-server 2.15 `server/server.go`, `validateOptions`; bounds of single values are ours.
+"""
+
+from __future__ import annotations
+
+from keelback.config.gotext import duration_text
+from keelback.errors import ConfigError
+from keelback.options.kinds import NANOSECONDS_PER_SECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from keelback.errors import Place
+    from keelback.options.fields import Block
+    from keelback.options.server import ServerOptions
+
+
+def check(options: ServerOptions, places: Mapping[str, Place]) -> list[ConfigError]:
+    """Everything that is wrong with a complete set of options; nats-server's texts stand first."""
+    return [*_across_fields(options), *_bounds(options, places), *_certificates(options)]
+
+
+def _across_fields(options: ServerOptions) -> Iterator[ConfigError]:
+    limits, lame_duck = options.limits, options.lame_duck
+    if lame_duck.lame_duck_grace_period >= lame_duck.lame_duck_duration:
+        grace = duration_text(round(lame_duck.lame_duck_grace_period * NANOSECONDS_PER_SECOND))
+        whole = duration_text(round(lame_duck.lame_duck_duration * NANOSECONDS_PER_SECOND))
+        yield ConfigError(
+            None,
+            f"lame duck grace period ({grace}) should be strictly lower than "
+            f"lame duck duration ({whole})",
+            hint="lower `lame_duck_grace_period`",
+        )
+    if limits.max_payload > limits.max_pending:
+        yield ConfigError(
+            None,
+            f"max_payload ({limits.max_payload}) cannot be higher than "
+            f"max_pending ({limits.max_pending})",
+            hint="raise `max_pending`, several times above `max_payload`",
+        )
+    if " " in options.server_name:
+        yield ConfigError(None, "server name cannot contain spaces", hint="use `-` or `_`")
+    yield from _no_auth_user(options)
+
+
+def _no_auth_user(options: ServerOptions) -> Iterator[ConfigError]:
+    name = options.no_auth_user
+    if not name:
+        return
+    users = [user for block in (options.authorization, *options.accounts) for user in block.users]
+    if not users:
+        yield ConfigError(
+            None,
+            f'no_auth_user: "{name}" present, but users/nkeys are not defined',
+            hint="name a user of `authorization.users` or of an account",
+        )
+    elif name not in {user.nkey or user.user for user in users}:
+        yield ConfigError(
+            None,
+            f'no_auth_user: "{name}" not present as user or nkey in authorization block or '
+            "account configuration",
+        )
+
+
+def _bounds(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
+    blocks: list[Block] = [options, options.limits, options.lame_duck, options.authorization]
+    blocks += [options.tls] if options.tls is not None else []
+    for block in blocks:
+        for name, described in block.options_by_name.items():
+            value = getattr(block, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            least, most = described.minimum, described.maximum
+            if (least is None or value >= least) and (most is None or value <= most):
+                continue
+            path = ".".join(part for part in (block.block_path, described.key) if part)
+            allowed = f"from {least:g} on" if most is None else f"from {least or 0:g} to {most:g}"
+            place = places.get(name) if block.block_path == "" else None
+            problem = f"{path} is {value:g}, allowed is {allowed} {described.unit}".rstrip()
+            yield ConfigError(place, problem, hint=described.help)
+
+
+def _certificates(options: ServerOptions) -> Iterator[ConfigError]:
+    tls = options.tls
+    if tls is not None and not tls.cert_file and not tls.certs:
+        yield ConfigError(
+            None,
+            "missing 'cert_file' in TLS configuration",
+            hint="a server with TLS needs `cert_file` and `key_file`, or `certs`",
+        )
