@@ -1,0 +1,158 @@
+"""Settings → the records by which the core starts: INFO, limits, listener, TLS."""
+
+from __future__ import annotations
+
+from keelback import _core
+from keelback.errors import ServerError
+from keelback.server import identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from keelback.auth.nkeys import ServerKeys
+    from keelback.server.settings import ServerSettings, TlsSettings
+
+PORT_MAX = 65535
+
+
+def compile_info(
+    settings: ServerSettings, keys: ServerKeys, *, port: int, ldm: bool = False
+) -> _core.ServerInfo:
+    """INFO of this server once it listens on `port`.
+
+    Raises:
+        ServerError: `client_advertise` is not `host[:port]`.
+    """
+    host, advertised_port = settings.host, port
+    if settings.client_advertise:
+        host, advertised_port = split_host_port(settings.client_advertise, default_port=port)
+    tls = settings.tls
+    return _core.ServerInfo(
+        server_id=keys.server_id,
+        server_name=settings.server_name or keys.server_id,
+        version=identity.NATS_VERSION,
+        go=identity.GO_VERSION,
+        git_commit=identity.GIT_COMMIT,
+        host=host,
+        port=advertised_port,
+        headers=settings.headers,
+        auth_required=settings.auth.announced,
+        tls_required=tls is not None and not tls.optional,
+        tls_verify=tls is not None and (tls.verify or tls.verify_and_map),
+        tls_available=tls is not None and tls.optional,
+        max_payload=settings.limits.max_payload,
+        nonce=settings.auth.needs_nonce,
+        ldm=ldm,
+        api_level=identity.API_LEVEL,
+        xkey=keys.xkey,
+        keelback=_core.__version__,
+    )
+
+
+def compile_limits(settings: ServerSettings) -> _core.Limits:
+    """The limits of one client connection, and of their number."""
+    limits = settings.limits
+    return _core.Limits(
+        max_connections=limits.max_connections,
+        max_subscriptions=limits.max_subscriptions,
+        max_subscription_tokens=limits.max_subscription_tokens,
+        max_payload=limits.max_payload,
+        max_control_line=limits.max_control_line,
+        max_pending=limits.max_pending,
+        write_deadline=limits.write_deadline_s,
+        ping_interval=limits.ping_interval_s,
+        ping_max=limits.ping_max,
+        auth_timeout=settings.auth_timeout_s,
+        fast_producer_stall=limits.fast_producer_stall,
+    )
+
+
+def compile_listener(settings: ServerSettings) -> _core.Listener:
+    """Where and how clients connect.
+
+    Raises:
+        ServerError: a certificate cannot be read or used; the message names the file.
+    """
+    tls = settings.tls
+    return _core.Listener(
+        host=settings.host,
+        port=max(settings.port, 0),
+        tls=None if tls is None else compile_tls(tls),
+        tls_mode=_tls_mode(tls),
+        first_fallback=0.0 if tls is None else tls.handshake_first_fallback_s,
+    )
+
+
+def compile_tls(tls: TlsSettings) -> _core.TlsConfig:
+    """TLS with the certificates as their files are now.
+
+    Raises:
+        ServerError: a file cannot be read, or the core refuses what is in it.
+    """
+    certificates = [
+        (_read(cert_file, "TLS Server certificate"), _read(key_file, "TLS Server private key"))
+        for cert_file, key_file in tls.certificates
+    ]
+    roots = _read(tls.ca_file, "TLS root certificates") if tls.ca_file else None
+    try:
+        return _core.TlsConfig(
+            certificates=certificates,
+            client_roots=roots,
+            verify=tls.verify or tls.verify_and_map,
+            min_version=tls.min_version,
+            cipher_suites=list(tls.cipher_suites),
+            curve_preferences=list(tls.curve_preferences),
+            timeout=tls.timeout_s,
+            pinned=list(tls.pinned_certs),
+        )
+    except _core.CoreError as error:
+        files = ", ".join(cert_file for cert_file, _ in tls.certificates)
+        raise ServerError(f"error parsing X509 certificate/key pair: {error} ({files})") from error
+
+
+def split_host_port(text: str, *, default_port: int) -> tuple[str, int]:
+    """`host`, `host:port` or `[v6]:port`; ports 0 and -1 stand for the default.
+
+    Raises:
+        ServerError: something else.
+    """
+    rest = text.strip()
+    if rest.startswith("["):
+        host, bracket, rest = rest[1:].partition("]")
+        valid = bool(bracket) and (not rest or rest.startswith(":"))
+        port_text = rest[1:]
+        has_port = bool(rest)
+    else:
+        host, colon, port_text = rest.partition(":")
+        valid = ":" not in port_text
+        has_port = bool(colon)
+    digits = port_text.strip().removeprefix("-")
+    if not valid or (has_port and not (digits.isascii() and digits.isdigit())):
+        raise ServerError(f"address {text}: expected host or host:port")
+    port = int(port_text) if has_port else default_port
+    if not -1 <= port <= PORT_MAX:
+        raise ServerError(f"address {text}: port must be within -1 and {PORT_MAX}")
+    return host.strip(), port if port > 0 else default_port
+
+
+def join_host_port(host: str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _tls_mode(tls: TlsSettings | None) -> Literal["off", "required", "available", "first"]:
+    if tls is None:
+        return "off"
+    if tls.handshake_first:
+        return "first"
+    return "available" if tls.optional else "required"
+
+
+def _read(file: str, what: str) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ServerError(f"{what} must be present and valid: open {file}: {why}") from error

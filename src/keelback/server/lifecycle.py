@@ -1,0 +1,292 @@
+"""The life of one server: start, lame duck, stop. The same embedded and as a command.
+
+States only ever go forward: new, running, lame duck, stopping, stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from keelback import _core
+from keelback.auth.gate import compile_gate
+from keelback.auth.nkeys import ServerKeys
+from keelback.auth.permissions import PermissionRulesError, PermissionTable
+from keelback.auth.users import GLOBAL_ACCOUNT
+from keelback.errors import ServerError
+from keelback.server import files, log
+from keelback.server.control import ControlLoop
+from keelback.server.info import compile_info, compile_limits, compile_listener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from keelback.server.settings import ServerSettings
+
+
+class Lifecycle:
+    """One server. Thread-safe; `start`, `request_lame_duck` and `stop` may be called repeatedly.
+
+    Args:
+        settings: what the server is.
+        make_plane: makes the core; tests give their own.
+        user_loop: the embedding program's event loop, for an authenticator function.
+        sleep: seconds, for lame duck; asyncio's when None.
+        random: from 0 to below 1, for lame duck; Python's when None.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        make_plane: Callable[..., _core.Plane] | None = None,
+        user_loop: asyncio.AbstractEventLoop | None = None,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.host = settings.host
+        self.port = max(settings.port, 0)
+        self.keys: ServerKeys | None = None
+        self._make_plane = make_plane or _core.Plane
+        self._user_loop = user_loop
+        self._sleep = sleep
+        self._random = random
+        self._plane: _core.Plane | None = None
+        self._permissions = PermissionTable()
+        self._control = ControlLoop(self._serve, after=self._shut_down)
+        self._stop_wanted: asyncio.Event | None = None
+        self._is_lame_duck = False
+        self._has_control = False
+        self._ports_file = ""
+        self.has_log = False
+        """Whether the log is open, and so tells why a start failed."""
+        # Guards the step from running to stopped; held while the core stops.
+        self._lock = threading.Lock()
+        self._is_stopped = False
+
+    @property
+    def plane(self) -> _core.Plane:
+        """The running core.
+
+        Raises:
+            ServerError: the server does not run.
+        """
+        if self._plane is None or self._is_stopped:
+            raise ServerError("the server is not running", hint="call start() first")
+        return self._plane
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._plane is not None and not self._is_stopped
+
+    @property
+    def is_lame_duck(self) -> bool:
+        """Whether it is sending its clients away."""
+        return self._is_lame_duck
+
+    def start(self) -> None:
+        """Open the listener; when this returns, clients can connect.
+
+        The control loop is not needed for that: it follows (`run`, `run_in_background`).
+
+        Raises:
+            ServerError: it cannot be started; the message says why, and is in the log.
+        """
+        settings = self.settings
+        self._check(settings)
+        self.keys = ServerKeys.generate()
+        try:
+            gate = compile_gate(settings.auth, self._permissions)
+        except PermissionRulesError as error:
+            raise ServerError(str(error)) from error
+        plane = self._make_plane(
+            threads=settings.threads,
+            limits=compile_limits(settings),
+            info=compile_info(settings, self.keys, port=self.port),
+            gate=gate,
+        )
+        try:
+            log.set_up_log(plane, settings.log)
+            self.has_log = True
+            log.log_start(plane, settings, self.keys)
+            self._open(plane, self.keys)
+        except BaseException:
+            plane.shutdown()
+            self._forward_log(plane)
+            raise
+        self._plane = plane
+
+    def run(self) -> None:
+        """Serve on the calling thread until the server is to stop; then stop it."""
+        self._has_control = True
+        self._control.run()
+
+    def run_in_background(self) -> None:
+        """Serve on a thread of its own until the server is to stop; then stop it."""
+        self._has_control = True
+        self._control.start_thread()
+
+    def post(self, callback: Callable[[], object]) -> None:
+        """Have the control loop call this soon, or when it begins. For signal handlers, too."""
+        self._control.post(callback)
+
+    def request_stop(self) -> None:
+        """Have the server stop soon; does not wait. For signal handlers, too."""
+        self._control.post(self._want_stop)
+
+    def request_lame_duck(self) -> None:
+        """Have the server send its clients away and then stop; does not wait."""
+        self._control.post(self._begin_lame_duck)
+
+    def stop(self) -> None:
+        """Stop, and wait until no thread, descriptor or port of the server is left."""
+        if self._plane is None:
+            return
+        if not self._has_control:
+            self._shut_down()
+            return
+        self.request_stop()
+        self._control.join()
+
+    def log(self, level: str, text: str) -> None:
+        """Write a line to the log."""
+        self.plane.log(level, text)  # pyright: ignore[reportArgumentType]  # the levels are ours
+
+    def _check(self, settings: ServerSettings) -> None:
+        problems = list(settings.auth.problems())
+        limits = settings.limits
+        if limits.max_payload > limits.max_pending:
+            problems.append(
+                f"max_payload ({limits.max_payload}) cannot be higher than "
+                f"max_pending ({limits.max_pending})"
+            )
+        if problems:
+            raise ServerError("\n".join(problems))
+
+    def _open(self, plane: _core.Plane, keys: ServerKeys) -> None:
+        settings = self.settings
+        try:
+            if settings.pid_file:
+                files.write_pid_file(settings.pid_file)
+            for account in sorted(settings.auth.accounts - {GLOBAL_ACCOUNT}):
+                plane.add_account(account)
+            listener = compile_listener(settings)
+            try:
+                self.host, self.port = plane.listen(listener)
+            except OSError as error:
+                raise ServerError(log.listen_failure(settings, error)) from error
+        except ServerError as error:
+            plane.log("FTL", str(error))
+            raise
+        if settings.port <= 0:
+            plane.set_info(compile_info(settings, keys, port=self.port))
+        log.log_listening(plane, settings, self.port)
+        self._write_ports_file(plane)
+        plane.log("INF", "Server is ready")
+
+    def _write_ports_file(self, plane: _core.Plane) -> None:
+        settings = self.settings
+        if not settings.ports_file_dir:
+            return
+        path = files.ports_file_path(settings.ports_file_dir, sys.argv[0] or "keelback-server")
+        tls = settings.tls
+        scheme = "tls" if tls is not None and not tls.optional else "nats"
+        try:
+            files.write_ports_file(
+                path, {"nats": files.client_urls(scheme, self.host, self.port)}
+            )
+        except OSError as error:
+            plane.log("ERR", f"Error writing ports file ({path}): {files.reason_of(error)}")
+        else:
+            self._ports_file = path
+
+    async def _serve(self) -> None:
+        """The control loop's life."""
+        import asyncio  # noqa: PLC0415
+
+        from keelback.auth.authenticator import Authenticator  # noqa: PLC0415
+        from keelback.server.pump import Pump  # noqa: PLC0415
+
+        plane = self.plane
+        self._stop_wanted = asyncio.Event()
+        authenticator = Authenticator(
+            self.settings.auth, self._permissions, log=plane.log, loop=self._user_loop
+        )
+        pump = Pump(plane, authenticator)
+        try:
+            pump.attach(asyncio.get_running_loop())
+            await self._stop_wanted.wait()
+        except Exception as error:
+            plane.log("ERR", f"The control loop failed: {type(error).__name__}: {error}")
+            raise
+        finally:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await pump.detach()
+            authenticator.close()
+
+    def _want_stop(self) -> None:
+        if self._stop_wanted is not None:
+            self._stop_wanted.set()
+
+    def _begin_lame_duck(self) -> None:
+        """On the control loop."""
+        import asyncio  # noqa: PLC0415
+
+        if self._is_lame_duck or not self.is_running or self.keys is None:
+            return
+        self._is_lame_duck = True
+        plane = self.plane
+        plane.log("INF", "Entering lame duck mode, stop accepting new clients")
+        plane.stop_listening()
+        info = compile_info(self.settings, self.keys, port=self.port, ldm=True)
+        plane.set_info(info, announce=True)
+        task = asyncio.get_running_loop().create_task(self._be_lame_duck())
+        task.add_done_callback(lambda _: self._want_stop())
+
+    async def _be_lame_duck(self) -> None:
+        import asyncio  # noqa: PLC0415
+        import random  # noqa: PLC0415
+
+        from keelback.server.lame_duck import send_clients_away  # noqa: PLC0415
+
+        await send_clients_away(
+            self.plane,
+            self.settings.lame_duck,
+            sleep=self._sleep or asyncio.sleep,
+            random=self._random or random.random,
+        )
+
+    def _shut_down(self) -> None:
+        with self._lock:
+            if self._is_stopped or self._plane is None:
+                return
+            plane = self._plane
+            plane.log("INF", "Initiating Shutdown...")
+            plane.stop_listening()
+            self._remove_ports_file(plane)
+            plane.shutdown()
+            plane.log("INF", "Server Exiting..")
+            self._forward_log(plane)
+            self._is_stopped = True
+
+    def _remove_ports_file(self, plane: _core.Plane) -> None:
+        path, self._ports_file = self._ports_file, ""
+        if not path:
+            return
+        try:
+            os.unlink(path)
+        except OSError as error:
+            plane.log("ERR", f"Error cleaning up ports file {path}: {files.reason_of(error)}")
+
+    def _forward_log(self, plane: _core.Plane) -> None:
+        """Hand on the lines that nobody will take any more."""
+        while events := plane.take_events():
+            for event in events:
+                if isinstance(event, _core.LogLine):
+                    log.forward_to_python(event)

@@ -1,0 +1,61 @@
+"""The command `keelback-server`: flags, options, listener; only then the control loop.
+
+Nothing heavy may be imported here or by what this imports: between exec and the open listener
+every millisecond of import is felt. asyncio comes with the control loop, cryptography with the
+first login that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from keelback.errors import ServerError
+from keelback.options.command_line import parse_command_line
+from keelback.server import log, signals
+from keelback.server.compile import compile_settings
+from keelback.server.lifecycle import Lifecycle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keelback.server.settings import ServerSettings
+
+
+def main() -> int:
+    """Run the command with the process's arguments; returns its exit code."""
+    return run_command(sys.argv[1:])
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run with these arguments (without the program's name); returns the exit code."""
+    line = parse_command_line(arguments)
+    sys.stdout.write(line.standard_output)
+    sys.stderr.write(line.standard_error)
+    sys.stdout.flush()
+    if line.options is None:
+        return line.exit_code
+    return serve(compile_settings(line.options))
+
+
+def serve(settings: ServerSettings) -> int:
+    """Run a server until a signal ends it.
+
+    Returns:
+        0 after a clean stop, 1 when it could not start or its control loop failed.
+    """
+    lifecycle = Lifecycle(settings)
+    # Before the listener: whoever sees the port open may already send the signal to stop.
+    signals.install(lifecycle, lifecycle.post)
+    try:
+        lifecycle.start()
+    except ServerError as error:
+        if not lifecycle.has_log:
+            log.print_without_log(str(error))
+        return 1
+    lifecycle.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

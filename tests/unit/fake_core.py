@@ -1,0 +1,210 @@
+"""A stand-in for `keelback._core`: records that remember their fields, and a plane that notes
+what it is told. It decides nothing; the core's own tests cover what the core does."""
+
+import os
+from collections import deque
+from typing import Any
+
+__version__ = "0.0.0"
+
+
+class CoreError(Exception):
+    pass
+
+
+class _Record:
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({vars(self)})"
+
+    __hash__ = object.__hash__
+
+
+class Limits(_Record): ...
+
+
+class ServerInfo(_Record): ...
+
+
+class Permissions(_Record): ...
+
+
+class FastUser(_Record): ...
+
+
+class Gate(_Record): ...
+
+
+class TlsConfig(_Record): ...
+
+
+class Listener(_Record): ...
+
+
+class Admission(_Record): ...
+
+
+class Refusal(_Record): ...
+
+
+class SlowConsumer(_Record): ...
+
+
+class LogLine(_Record): ...
+
+
+class AuthRequest(_Record):
+    """A CONNECT without credentials, over TCP, unless the test says otherwise."""
+
+    def __init__(self, **fields: Any) -> None:
+        defaults = {
+            "connection": 7,
+            "kind": "tcp",
+            "client_ip": "127.0.0.1",
+            "client_port": 50000,
+            "tls": False,
+            "nonce": "",
+            "user": "",
+            "password": "",
+            "token": "",
+            "nkey": "",
+            "signature": "",
+            "jwt": "",
+            "name": "",
+            "lang": "",
+            "version": "",
+            "certificates": [],
+        }
+        super().__init__(**{**defaults, **fields})
+
+
+class Pipe:
+    """Made by `open_pipe`; tests play the server with `feed`, `take` and `refuse_sends`."""
+
+    def __init__(self, room_bytes: int = 1 << 20) -> None:
+        self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._inbound: deque[bytes] = deque()
+        self.sent = bytearray()
+        self.room_bytes = room_bytes
+        self.is_closed = False
+        self.is_server_closed = False
+
+    def fileno(self) -> int:
+        return self._event
+
+    def feed(self, data: bytes) -> None:
+        self._inbound.append(data)
+        os.eventfd_write(self._event, 1)
+
+    def make_room(self, room_bytes: int) -> None:
+        self.room_bytes += room_bytes
+        os.eventfd_write(self._event, 1)
+
+    def send(self, data: bytes) -> int:
+        if self.is_server_closed:
+            raise BrokenPipeError
+        taken = data[: self.room_bytes]
+        self.room_bytes -= len(taken)
+        self.sent += taken
+        return len(taken)
+
+    def recv(self, at_most: int = 65536) -> bytes | None:
+        if self._inbound:
+            data = self._inbound.popleft()
+            if len(data) > at_most:
+                self._inbound.appendleft(data[at_most:])
+            return data[:at_most]
+        try:
+            os.eventfd_read(self._event)
+        except BlockingIOError:
+            pass
+        return None
+
+    def close(self) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            os.close(self._event)
+
+
+class Plane:
+    """Notes every call in `calls`; `push` plays the core's part."""
+
+    refuse_to_listen: OSError | None = None
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+        self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.events: deque[Any] = deque()
+        self.calls: list[tuple[Any, ...]] = []
+        self.lines: list[tuple[str, str]] = []
+        self.admitted: list[list[Any]] = []
+        self.refused: list[list[Any]] = []
+        self.closed: list[tuple[int, str]] = []
+        self.open_connections: list[int] = []
+        self.infos: list[tuple[Any, bool]] = [(fields.get("info"), False)]
+        self.is_shut_down = False
+        self.logs_to_events = False
+        self.pipes: list[Pipe] = []
+
+    def push(self, *events: Any) -> None:
+        self.events.extend(events)
+        os.eventfd_write(self.wake_fd, 1)
+
+    def take_events(self, at_most: int = 1024) -> list[Any]:
+        taken = [self.events.popleft() for _ in range(min(at_most, len(self.events)))]
+        if not self.events:
+            try:
+                os.eventfd_read(self.wake_fd)
+            except BlockingIOError:
+                pass
+        self.calls.append(("take_events", len(taken)))
+        return taken
+
+    def listen(self, listener: Any) -> tuple[str, int]:
+        self.calls.append(("listen", listener))
+        if self.refuse_to_listen is not None:
+            raise self.refuse_to_listen
+        return listener.host, listener.port or 40001
+
+    def stop_listening(self) -> None:
+        self.calls.append(("stop_listening",))
+
+    def set_info(self, info: Any, *, announce: bool = False) -> None:
+        self.infos.append((info, announce))
+
+    def add_account(self, name: str) -> None:
+        self.calls.append(("add_account", name))
+
+    def open_pipe(self) -> Pipe:
+        self.pipes.append(Pipe())
+        return self.pipes[-1]
+
+    def admit(self, admissions: list[Any]) -> None:
+        self.admitted.append(admissions)
+
+    def refuse(self, refusals: list[Any]) -> None:
+        self.refused.append(refusals)
+
+    def close(self, connection: int, reason: str) -> None:
+        self.closed.append((connection, reason))
+
+    def connections(self) -> list[int]:
+        return list(self.open_connections)
+
+    def set_log(self, **fields: Any) -> None:
+        self.calls.append(("set_log", fields))
+        self.logs_to_events = fields["fd"] == -1
+
+    def log(self, level: str, text: str) -> None:
+        self.lines.append((level, text))
+        if self.logs_to_events:
+            self.push(LogLine(level=level, text=text))
+
+    def shutdown(self) -> None:
+        self.calls.append(("shutdown",))
+        self.is_shut_down = True
