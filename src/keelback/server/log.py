@@ -7,6 +7,7 @@ order. Embedded, they go to Python's `logging.getLogger("keelback")` instead, as
 from __future__ import annotations
 
 import os
+import time
 import sys
 import time
 
@@ -48,7 +49,7 @@ def set_up_log(plane: _core.Plane, settings: LogSettings) -> None:
             debug=settings.debug,
             trace=settings.trace,
             logtime=settings.logtime,
-            utc=settings.utc,
+            utc_offset=0 if settings.utc else time.localtime().tm_gmtoff,
             colour=not settings.file and os.isatty(STANDARD_ERROR),
             pid=os.getpid(),
         )
