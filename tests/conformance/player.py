@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.conformance import pattern
 from tests.support import nkeys
-from tests.support.wire import Connection, FramingError, SilentError, show
+from tests.support.wire import CRLF, Connection, FramingError, SilentError, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,8 +95,11 @@ class _Round:
                 else:
                     longest = max(longest, self._do(step))
         finally:
-            for peer in self._peers.values():
-                peer.connection.leave()
+            unread = {name: peer.connection.leave() for name, peer in self._peers.items()}
+        for name, data in unread.items():
+            # Nothing may be left that the script does not know of, but a PING of the server's own.
+            if data.replace(b"PING\r\n", b""):
+                raise self._deviation(steps[-1], f"the case ends, and {name} still has {show(data)}")
         return longest
 
     def _do(self, step: Step) -> int:
@@ -185,7 +188,7 @@ class _Round:
         if operation is None:
             raise self._deviation(step, "the end of the connection")
         if problem := pattern.compile_expected(text).mismatch(operation):
-            raise self._deviation(step, f"{show(operation)}  ({problem})")
+            raise self._deviation(step, f"{show(operation.removesuffix(CRLF))}  ({problem})")
 
     def _expect_end(self, step: Step) -> None:
         operation = self._peer(step).next_operation(info_is_wanted=False, ping_is_wanted=False)

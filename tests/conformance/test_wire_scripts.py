@@ -23,6 +23,7 @@ def test_conversation(case: Case, target: Target, server_pool: ServerPool) -> No
     """The server says what the script says."""
     __tracebackhide__ = True
     config = pattern.fill_config(case.settings.config)
+    finding = ""
     try:
         if case.settings.own_server:
             with ServerProcess(target, config) as server:
@@ -30,7 +31,9 @@ def test_conversation(case: Case, target: Target, server_pool: ServerPool) -> No
         else:
             play(case, server_pool.get(target, config))
     except Deviation as deviation:
-        pytest.fail(str(deviation), pytrace=False)
+        finding = str(deviation)
+    if finding:
+        pytest.fail(finding, pytrace=False)
 
 
 def cases_without_a_source() -> Iterator[str]:

@@ -80,7 +80,7 @@ class ServerProcess:
 
         Args:
             target: which binary.
-            config: the text of its configuration file.
+            config: the text of its configuration file; without any, none is named.
             arguments: further flags for its command line.
         """
         self.target: Target = target
@@ -141,9 +141,11 @@ class ServerProcess:
         Raises:
             ServerFailedError: it ended, or took longer than 20 s; the message has the log.
         """
-        config_path = self.directory / "server.conf"
-        config_path.write_text(self.config, encoding="utf-8")
-        command = [*require(self.target), "-a", self.host, "-p", "-1", "-c", str(config_path)]
+        command = [*require(self.target), "-a", self.host, "-p", "-1"]
+        if self.config:
+            config_path = self.directory / "server.conf"
+            config_path.write_text(self.config, encoding="utf-8")
+            command += ["-c", str(config_path)]
         self._process = subprocess.Popen(  # noqa: S603: the command is the tester's own
             [*command, *self._arguments],
             stdin=subprocess.DEVNULL,

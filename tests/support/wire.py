@@ -130,12 +130,19 @@ class Connection:
         """Close, at once."""
         self._socket.close()
 
-    def leave(self, timeout_s: float = 2.0) -> None:
-        """Close in order: half-close, take what is left, so that the server knows of the end."""
+    def leave(self, timeout_s: float = 2.0) -> bytes:
+        """Close in order: half-close and take what is left, so that the server knows of the end.
+
+        Returns:
+            What was still unread, a part of an operation too.
+        """
         self.half_close()
-        with contextlib.suppress(SilentError, OSError):
-            self.read_to_end(timeout_s)
-        self.close()
+        try:
+            return self.read_to_end(timeout_s)
+        except SilentError as error:
+            return error.unread
+        finally:
+            self.close()
 
     def _receive(self, deadline: float) -> None:
         """Take one chunk from the socket. A reset counts as an end: what came before it is kept."""
