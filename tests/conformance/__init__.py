@@ -1,0 +1,1 @@
+"""Wire scripts: conversations as data, held against the genuine server and ours."""

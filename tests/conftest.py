@@ -1,0 +1,62 @@
+"""What every test may use: the shared servers, and the judgement over skips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support import skips
+from tests.support.servers import TARGETS, ServerPool, Target, require
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+ALLOWED_SKIPS: Final = Path(__file__).parent / "allowed_skips.txt"
+
+
+@pytest.fixture(scope="session")
+def server_pool() -> Iterator[ServerPool]:
+    """Running servers, shared by configuration text for the whole run."""
+    pool = ServerPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest) -> Target:
+    """Each server in turn that the shared tests hold to the same behaviour; skips a missing one."""
+    name: Target = request.param
+    require(name)
+    return name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip that nobody allowed into a failure, where skips are judged."""
+    del item, call
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _judge_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Judge modules that skip themselves, as tests are judged."""
+    report = yield
+    if report.skipped:
+        _judge_skip(report)
+    return report
+
+
+def _judge_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not skips.skips_are_judged() or not isinstance(report.longrepr, tuple):
+        return
+    reason = report.longrepr[2]
+    if not skips.is_allowed(reason, skips.read_allowed(ALLOWED_SKIPS)):
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nThis skip is not in tests/{ALLOWED_SKIPS.name}."

@@ -1,0 +1,1 @@
+"""Generated conversations, held with the genuine server and ours at once: the answers must agree."""

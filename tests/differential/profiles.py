@@ -1,0 +1,64 @@
+"""The configurations under which sessions are held, and who may log in under each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Profile:
+    """A configuration text, and the credentials that a generated CONNECT may carry."""
+
+    name: str
+    config: str
+    logins: tuple[dict[str, str], ...] = ({},)
+    control_line_bytes_max: int = 4_096
+
+
+def _login(user: str, password: str = "x") -> dict[str, str]:
+    return {"user": user, "pass": password}
+
+
+OPEN: Final = Profile("open", 'server_name: "twin"\n')
+LIMITS: Final = Profile(
+    "limits",
+    'server_name: "twin"\nmax_payload: 48\nmax_control_line: 160\nmax_subscriptions: 4\n'
+    "max_subscription_tokens: 3\n",
+    control_line_bytes_max=160,
+)
+NO_HEADERS: Final = Profile("no-headers", 'server_name: "twin"\nno_header_support: true\n')
+USERS: Final = Profile(
+    "users",
+    """server_name: "twin"
+authorization { users: [
+  { user: all, password: x }
+  { user: some, password: x, permissions: {
+      publish: { allow: ["a.>", "b", "r.*"], deny: ["a.c", "*.b.c"] }
+      subscribe: { allow: ["a.*", "b.>", "r.>"], deny: ["a.b", "b.c.*"] } } }
+  { user: not, password: x, permissions: {
+      publish: { deny: ["b.>", "c"] }, subscribe: { deny: ["a.b", "c.>", "b.* Q00"] } } }
+  { user: reply, password: x, permissions: {
+      subscribe: ["a.>", "b.>", "c.>"], allow_responses: { max: 2, expires: "1m" } } }
+] }
+no_auth_user: all
+""",
+    (
+        {},
+        *(_login(user) for user in ("all", "some", "some", "not", "not", "reply", "reply")),
+        _login("all", "wrong"),
+        _login("nobody"),
+    ),
+)
+ACCOUNTS: Final = Profile(
+    "accounts",
+    """server_name: "twin"
+accounts {
+  A { users: [ { user: a1, password: x }, { user: a2, password: x, permissions: {
+      subscribe: { deny: "a.>" } } } ] }
+  B { users: [ { user: b1, password: x } ] }
+}
+""",
+    (_login("a1"), _login("a1"), _login("a2"), _login("b1"), _login("b1"), _login("b1", "no"), {}),
+)
+PROFILES: Final = (OPEN, LIMITS, NO_HEADERS, USERS, ACCOUNTS)

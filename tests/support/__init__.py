@@ -1,0 +1,1 @@
+"""What several rooms of tests share: server processes, the framing of the wire, nkeys."""
