@@ -24,8 +24,8 @@ Sample = dict[str, float]
 class Samples:
     """All that one contender reached in one workload."""
 
-    runs: list[Sample] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    runs: list[Sample] = field(default_factory=list[Sample])
+    errors: list[str] = field(default_factory=list[str])
 
     def median(self, key: str) -> float | None:
         """The median over the runs that have the key; None when there is none."""
@@ -43,6 +43,7 @@ class Row:
     relay: Samples = field(default_factory=Samples)
 
     def side(self, name: str) -> Samples:
+        """The samples of "ours", "genuine" or "relay"."""
         sides = {"ours": self.ours, "genuine": self.genuine, "relay": self.relay}
         return sides[name]
 
@@ -65,6 +66,7 @@ class Row:
         return ratio >= metric.bar if floor else ratio <= metric.bar
 
     def errors(self) -> list[str]:
+        """What went wrong, with the side that it happened to."""
         sides = (("ours", self.ours), ("nats-server", self.genuine), ("relay", self.relay))
         return [f"{name}: {error}" for name, samples in sides for error in samples.errors]
 
@@ -116,9 +118,7 @@ def run(plan: Plan, workload: Workload, contender: Contender) -> Sample:
         return drive(line, workload.secured, contender, server)
 
 
-def drive(
-    line: Sequence[str], secured: str, contender: Contender, server: RunningServer
-) -> Sample:
+def drive(line: Sequence[str], secured: str, contender: Contender, server: RunningServer) -> Sample:
     """Runs the generator's command `line` against `server`, and reads its report.
 
     Raises:
@@ -176,7 +176,11 @@ def embedded_start(plan: Plan, workload: Workload, progress: Callable[[str], Non
     def started() -> Sample:
         done = subprocess.run(
             [str(python), "-c", EMBEDDED_START],
-            capture_output=True, text=True, check=False, timeout=60, env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=clean_environment(),
         )
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or ["no output"]

@@ -10,6 +10,7 @@ from bars import Metric, Sense
 from measure import Row
 
 GREEN, RED, YELLOW, DIM, PLAIN = "\033[32m", "\033[31m", "\033[33m", "\033[2m", "\033[0m"
+TIMES = "\N{MULTIPLICATION SIGN}"
 HEADINGS = ("workload", "measure", "Keelback", "nats-server", "ratio", "bar", "relay", "")
 
 
@@ -60,7 +61,7 @@ def figure(value: float | None, unit: str) -> str:
 def times(ratio: float | None, metric: Metric) -> str:
     if ratio is None:
         return "—"
-    text = f"{ratio:.1f}×" if ratio >= 10 else f"{ratio:.2f}×"
+    text = f"{ratio:.1f}{TIMES}" if ratio >= 10 else f"{ratio:.2f}{TIMES}"
     return f"{text} less" if metric.sense is Sense.TIMES_LESS else text
 
 
@@ -68,8 +69,8 @@ def bar(metric: Metric) -> str:
     if metric.sense is Sense.ABSOLUTE:
         return f"≤ {metric.bar:g} {metric.unit}"
     if metric.sense is Sense.AT_MOST:
-        return f"≤ {metric.bar:g}×"
-    return f"≥ {metric.bar:g}×" + (" less" if metric.sense is Sense.TIMES_LESS else "")
+        return f"≤ {metric.bar:g}{TIMES}"
+    return f"≥ {metric.bar:g}{TIMES}" + (" less" if metric.sense is Sense.TIMES_LESS else "")
 
 
 def terminal_table(rows: Sequence[Row], *, colour: bool) -> str:

@@ -1,9 +1,9 @@
 """The benchmark: ours beside the genuine nats-server, in turn, with a bare relay as the limit.
 
-    python bench/run.py                  everything; about a quarter of an hour
-    python bench/run.py --quick          a look: one short round each
-    python bench/run.py --only fanout    the workloads whose names contain it
-    python bench/run.py --write          and the tables and plots of docs/benchmarks.md
+python bench/run.py                  everything; about a quarter of an hour
+python bench/run.py --quick          a look: one short round each
+python bench/run.py --only fanout    the workloads whose names contain it
+python bench/run.py --write          and the tables and plots of docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bars import ALL, EMBEDDED, START
+from bars import ALL, EMBEDDED, START, Workload
 from measure import Plan, Row, embedded_start, measure, start_up
 from plots import write_plots
 from report import machine, markdown_table, replace_section, summary, terminal_table, to_json
@@ -25,15 +25,21 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="The benchmark: ours beside the genuine nats-server, in turn."
+    )
     parser.add_argument("--quick", action="store_true", help="one short round: a look, no result")
     parser.add_argument("--only", default="", help="workloads whose names contain this")
     parser.add_argument("--list", action="store_true", help="show the workloads and end")
-    parser.add_argument("--ours", default=str(ROOT / ".venv/bin/keelback-server"),
-                        help="our server's command")
+    parser.add_argument(
+        "--ours", default=str(ROOT / ".venv/bin/keelback-server"), help="our server's command"
+    )
     parser.add_argument("--genuine", default="nats-server", help="the genuine server's command")
-    parser.add_argument("--load", default=str(ROOT / "target/release/keelback-load"),
-                        help="the load generator's command")
+    parser.add_argument(
+        "--load",
+        default=str(ROOT / "target/release/keelback-load"),
+        help="the load generator's command",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each workload (3)")
     parser.add_argument("--seconds", type=float, default=1.5, help="length of a run (1.5)")
     parser.add_argument("--json", type=Path, help="also write every run there")
@@ -86,7 +92,7 @@ def planned(given: argparse.Namespace, directory: Path) -> Plan:
     )
 
 
-def measured(plan: Plan, workload) -> Row:  # noqa: ANN001
+def measured(plan: Plan, workload: Workload) -> Row:
     how = {START.name: start_up, EMBEDDED.name: embedded_start}.get(workload.name, measure)
     row = how(plan, workload, tell)
     for error in dict.fromkeys(row.errors()):
@@ -102,8 +108,10 @@ def tell(what: str) -> None:
 
 
 def write_page(rows: list[Row], plan: Plan) -> None:
-    how = (f"{machine()}. Medians of {plan.rounds} rounds in turn, "
-           f"{plan.seconds:g} s each; {summary(rows)}.")
+    how = (
+        f"{machine()}. Medians of {plan.rounds} rounds in turn, "
+        f"{plan.seconds:g} s each; {summary(rows)}."
+    )
     replace_section(PAGE, "results", f"{how}\n\n{markdown_table(rows)}")
     for path in write_plots(rows, PAGE.parent / "img"):
         print(f"wrote {path.relative_to(ROOT)}")

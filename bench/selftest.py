@@ -24,7 +24,9 @@ MESSAGES = "20000"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Checks the load generator with every byte compared."
+    )
     parser.add_argument("--server", default="nats-server", help="a server's command")
     parser.add_argument("--load", default=str(ROOT / "target/release/keelback-load"))
     given = parser.parse_args()
@@ -41,7 +43,9 @@ def main() -> int:
                     with running(contender, workload.secured, Path(directory)) as target:
                         drive(
                             [*load, *workload.arguments, "--verify", "--messages", MESSAGES],
-                            workload.secured, contender, target,
+                            workload.secured,
+                            contender,
+                            target,
                         )
                 except (BenchError, OSError, subprocess.SubprocessError) as error:
                     failed += 1

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running(contender: Contender, secured: str, directory: Path) -> Iterator[RunningServer]:
+def running(contender: Contender, secured: str, directory: Path) -> Generator[RunningServer]:
     """A fresh server; it is killed by its process id on the way out.
 
     Raises:
@@ -195,8 +195,10 @@ def command(line: str) -> tuple[str, ...]:
 
 
 def behind_shim(path: str) -> str:
-    """The program itself where `path` is a version manager's shell script: the script's own time
-    is not the server's start-up."""
+    """The program itself where `path` is a version manager's shell script.
+
+    Such a script takes longer than the server that it starts: it would be in the start-up figures.
+    """
     if Path(path).parent.name != "shims":
         return path
     done = subprocess.run(
