@@ -44,6 +44,10 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(problem) | Self::Server(problem) => f.write_str(problem),
+            // What the system calls "temporarily unavailable" is a timeout that ran out.
+            Self::Io { doing, source } if source.kind() == io::ErrorKind::WouldBlock => {
+                write!(f, "{doing}: nothing happened in time")
+            }
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),
             Self::Missing { missing, due, silent_s } => {
                 let total: u64 = missing.iter().map(|(_, count)| count).sum();

@@ -93,12 +93,12 @@ impl Batch {
     pub(crate) fn new(messages: &[Message], raw: bool) -> Self {
         let mut batch =
             Self { bytes: Vec::new(), ends: Vec::new(), sequences: Vec::new(), piece_bytes: 0 };
-        let mut round_bytes = 0;
-        while batch.bytes.is_empty() || batch.bytes.len() + round_bytes <= PIECE_BYTES {
+        let mut round_bytes = None;
+        while round_bytes.is_none_or(|round| batch.bytes.len() + round <= PIECE_BYTES) {
             for message in messages {
                 batch.push(message, raw);
             }
-            round_bytes = round_bytes.max(batch.bytes.len());
+            round_bytes.get_or_insert(batch.bytes.len());
         }
         // Pieces of about one size: a small one at the end would cost as much as a large one.
         let pieces = batch.bytes.len().div_ceil(PIECE_BYTES);

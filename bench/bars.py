@@ -1,0 +1,217 @@
+"""The workloads of the benchmark and the bar that each has to reach. The only place for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Sense(Enum):
+    """How ours is compared with the genuine server's figure."""
+
+    AT_LEAST = "at least"
+    """ours : genuine, a rate; the bar is a floor."""
+    TIMES_LESS = "times less"
+    """genuine : ours, a cost; the bar is a floor."""
+    AT_MOST = "at most"
+    """ours : genuine, a cost; the bar is a ceiling."""
+    ABSOLUTE = "absolute"
+    """Ours alone, in the metric's own unit; the bar is a ceiling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of a workload, the key under which the generator reports it, and its bar."""
+
+    label: str
+    key: str
+    sense: Sense
+    bar: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One row: what the generator is told, what is compared."""
+
+    name: str
+    title: str
+    arguments: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    quick: tuple[str, ...] | None = None
+    """Arguments in place of `arguments` when the run is quick."""
+    relay: bool = False
+    """Whether the relay can serve it too."""
+    timed: bool = True
+    """Whether it runs for a number of seconds, rather than for what its arguments say."""
+    secured: str = ""
+    """"password" or "tls": how the server is configured."""
+
+
+def wall(bar: float, key: str = "messages_per_second", label: str = "messages/s") -> Metric:
+    return Metric(label, key, Sense.AT_LEAST, bar, "/s")
+
+
+def processor(bar: float) -> Metric:
+    return Metric("server's processor time", "server_ns", Sense.TIMES_LESS, bar, "ns")
+
+
+def ceiling(label: str, key: str, bar: float, unit: str) -> Metric:
+    return Metric(label, key, Sense.AT_MOST, bar, unit)
+
+
+def size_name(size: int) -> str:
+    return f"{size} B" if size < 1024 else f"{size // 1024} KiB"
+
+
+def publish(size: int, wall_bar: float, processor_bar: float) -> Workload:
+    return Workload(
+        name=f"publish-{size}",
+        title=f"publish without subscriber, {size_name(size)}",
+        arguments=("publish", "--size", str(size)),
+        metrics=(wall(wall_bar), processor(processor_bar)),
+        relay=True,
+    )
+
+
+def one_to_one(size: int, wall_bar: float, processor_bar: float) -> Workload:
+    return Workload(
+        name=f"one-to-one-{size}",
+        title=f"one publisher, one subscriber, {size_name(size)}",
+        arguments=("one-to-one", "--size", str(size)),
+        metrics=(wall(wall_bar), processor(processor_bar)),
+        relay=True,
+    )
+
+
+def fanout(subs: int, wall_bar: float, processor_bar: float, *, own_sids: bool) -> Workload:
+    return Workload(
+        name=f"fanout-{subs}" + ("-own-sids" if own_sids else ""),
+        title=f"fan-out to {subs}, 128 B" + (", a sid of its own each" if own_sids else ""),
+        arguments=("fanout", "--subs", str(subs), "--size", "128")
+        + (("--own-sids",) if own_sids else ()),
+        metrics=(wall(wall_bar), processor(processor_bar)),
+        relay=True,
+    )
+
+
+def tls(size: int) -> Workload:
+    return Workload(
+        name=f"tls-{size}",
+        title=f"TLS one-to-one, {size_name(size)}",
+        arguments=("one-to-one", "--size", str(size), "--tls"),
+        metrics=(wall(1.5), processor(1.5)),
+        secured="tls",
+    )
+
+
+WORKLOADS: tuple[Workload, ...] = (
+    publish(16, 6, 8),
+    publish(128, 3, 5),
+    publish(1024, 1.2, 2.5),
+    one_to_one(16, 5, 8),
+    one_to_one(128, 3, 5),
+    one_to_one(1024, 1.5, 3),
+    one_to_one(16384, 1.2, 2),
+    fanout(10, 6, 10, own_sids=False),
+    fanout(100, 8, 10, own_sids=False),
+    Workload(
+        name="pairs-4",
+        title="4 publishers to 4 subscribers, 128 B",
+        arguments=("pairs", "4", "--size", "128"),
+        metrics=(wall(3), processor(5)),
+        relay=True,
+    ),
+    Workload(
+        name="queue-4",
+        title="queue group of 4, 128 B",
+        arguments=("queue", "--members", "4", "--size", "128"),
+        metrics=(wall(3), processor(5)),
+    ),
+    fanout(10, 4, 5, own_sids=True),
+    fanout(100, 4, 5, own_sids=True),
+    Workload(
+        name="mixed-subjects",
+        title="1,000 subjects, 16 B to 1 KiB, replies and headers on half",
+        arguments=("mixed-subjects",),
+        metrics=(wall(3), processor(4)),
+    ),
+    Workload(
+        name="churn",
+        title="128 B beside 10,000 SUB and UNSUB a second",
+        arguments=("churn", "--size", "128", "--rate", "10000"),
+        metrics=(wall(2), processor(3)),
+    ),
+    Workload(
+        name="request-reply",
+        title="request-reply one at a time, 128 B",
+        arguments=("request-reply", "--size", "128"),
+        metrics=(
+            ceiling("p50", "p50_us", 0.7, "µs"),
+            ceiling("p99", "p99_us", 1.0, "µs"),
+            processor(2),
+        ),
+    ),
+    Workload(
+        name="random-subjects",
+        title="no match among 100,000 wildcard subscriptions",
+        arguments=("random-subjects", "--wildcards", "100000"),
+        metrics=(wall(2), processor(2)),
+    ),
+    Workload(
+        name="subscriptions",
+        title="1,000,000 distinct subscriptions",
+        arguments=("subscriptions", "1000000"),
+        quick=("subscriptions", "100000"),
+        metrics=(
+            wall(1.2, "inserts_per_second", "inserts/s"),
+            wall(1.2, label="matches/s"),
+            ceiling("memory for each", "bytes_per_subscription", 0.5, "B"),
+        ),
+    ),
+    Workload(
+        name="idle",
+        title="10,000 idle connections",
+        arguments=("idle", "--connections", "10000"),
+        quick=("idle", "--connections", "1000"),
+        metrics=(ceiling("memory for each", "bytes_per_connection", 0.15, "B"),),
+        timed=False,
+    ),
+    Workload(
+        name="connect",
+        title="connections accepted and answered with PONG",
+        arguments=("connect", "--connections", "10000"),
+        quick=("connect", "--connections", "1000"),
+        metrics=(wall(2, label="connections/s"),),
+        timed=False,
+    ),
+    Workload(
+        name="logins",
+        title="10,000 password logins at once",
+        arguments=("logins", "10000"),
+        quick=("logins", "1000"),
+        metrics=(wall(1, label="logins/s"),),
+        timed=False,
+        secured="password",
+    ),
+    tls(128),
+    tls(1024),
+)
+
+START = Workload(
+    name="start",
+    title="start: from exec to an open listener",
+    arguments=(),
+    metrics=(ceiling("time", "ms", 10, "ms"),),
+    timed=False,
+)
+
+EMBEDDED = Workload(
+    name="embedded",
+    title="embedded start: from call to an open listener",
+    arguments=(),
+    metrics=(Metric("time", "ms", Sense.ABSOLUTE, 15, "ms"),),
+    timed=False,
+)
+
+ALL: tuple[Workload, ...] = (*WORKLOADS, START, EMBEDDED)
