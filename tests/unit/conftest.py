@@ -1,13 +1,13 @@
 """Units of the control plane are tested against a stand-in for the core."""
 
 import sys
-from collections.abc import Iterator
 
 import pytest
+
 from tests.unit import fake_core
 
 try:
-    import keelback._core  # noqa: F401
+    import keelback._core
 except ImportError:
     # Sources without a built core: the stand-in has to be there already for imports to work.
     import keelback
@@ -17,7 +17,7 @@ except ImportError:
 
 
 @pytest.fixture
-def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def core(monkeypatch: pytest.MonkeyPatch) -> object:
     """The stand-in, in every module of the control plane that speaks to the core."""
     import keelback.auth.authenticator
     import keelback.auth.gate
@@ -31,4 +31,4 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     for name, module in list(sys.modules.items()):
         if name.startswith(("keelback.auth", "keelback.server")) and hasattr(module, "_core"):
             monkeypatch.setattr(module, "_core", fake_core)
-    yield fake_core
+    return fake_core

@@ -3,6 +3,7 @@ what it is told. It decides nothing; the core's own tests cover what the core do
 
 import os
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 __version__ = "0.0.0"
@@ -119,10 +120,8 @@ class Pipe:
             if len(data) > at_most:
                 self._inbound.appendleft(data[at_most:])
             return data[:at_most]
-        try:
+        with suppress(BlockingIOError):
             os.eventfd_read(self._event)
-        except BlockingIOError:
-            pass
         return None
 
     def close(self) -> None:
@@ -158,10 +157,8 @@ class Plane:
     def take_events(self, at_most: int = 1024) -> list[Any]:
         taken = [self.events.popleft() for _ in range(min(at_most, len(self.events)))]
         if not self.events:
-            try:
+            with suppress(BlockingIOError):
                 os.eventfd_read(self.wake_fd)
-            except BlockingIOError:
-                pass
         self.calls.append(("take_events", len(taken)))
         return taken
 

@@ -67,7 +67,12 @@ class Authenticator:
         self._callback = (
             None
             if rules.authenticate is None
-            else CallbackAuthenticator(rules.authenticate, timeout_s=rules.timeout_s, loop=loop)
+            else CallbackAuthenticator(
+                rules.authenticate,
+                accounts=rules.accounts,
+                timeout_s=rules.timeout_s,
+                loop=loop,
+            )
         )
 
     def decide_at_once(self, request: _core.AuthRequest) -> Decision | None:
@@ -200,8 +205,6 @@ class Authenticator:
             identity = await callback.identify(ConnectionAttempt.of(request))
             if identity is None:
                 return _refuse(request)
-            if identity.account not in self._rules.accounts:
-                raise CallbackError(f'named an account that does not exist: "{identity.account}"')
             claim = _Claim(
                 account=identity.account,
                 label=f"user:{identity.name}",

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from keelback.auth.users import GLOBAL_ACCOUNT, PermissionRules
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionAttempt:
-    """What a client says of itself in CONNECT; "" where it says nothing. Its repr shows no
-    secret."""
+    """What a client says of itself in CONNECT; "" where it says nothing.
+
+    Its repr shows no secret.
+    """
 
     connection: int
     in_process: bool
@@ -95,6 +97,7 @@ class CallbackAuthenticator:
 
     Args:
         function: sync or async.
+        accounts: that an answer may name.
         timeout_s: the answer must come by then; the client is turned away afterwards anyway.
         loop: the embedding program's event loop, None when it has none.
     """
@@ -103,10 +106,12 @@ class CallbackAuthenticator:
         self,
         function: AuthenticateFunction,
         *,
+        accounts: frozenset[str],
         timeout_s: float,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._function = function
+        self._accounts = accounts
         self._timeout_s = timeout_s
         self._loop = loop
         self._pool: ThreadPoolExecutor | None = None
@@ -125,9 +130,12 @@ class CallbackAuthenticator:
             raise CallbackError(f"gave no answer within {self._timeout_s:g}s") from None
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # whatever a stranger's function raises means no
+        except Exception as error:  # noqa: BLE001  # whatever a stranger's function raises means no
             raise CallbackError(f"raised {type(error).__name__}") from None
-        return _identity(answer)
+        identity = _identity(answer)
+        if identity is not None and identity.account not in self._accounts:
+            raise CallbackError(f'named an account that does not exist: "{identity.account}"')
+        return identity
 
     def close(self) -> None:
         """Let the thread go; a call that still runs is not waited for."""
@@ -155,7 +163,7 @@ class CallbackAuthenticator:
 
 def _identity(answer: object) -> UserIdentity | None:
     if answer is None or isinstance(answer, UserIdentity):
-        return cast("UserIdentity | None", answer)
+        return answer
     if isinstance(answer, str) and answer:
         return UserIdentity(name=answer)
     raise CallbackError(

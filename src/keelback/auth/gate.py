@@ -42,8 +42,10 @@ def compile_gate(rules: AuthRules, permissions: PermissionTable) -> _core.Gate:
 
 
 def _named_users(rules: AuthRules) -> tuple[User, ...]:
-    """Users by name. The single user counts only where no table and no token is (as the order
-    of methods has it)."""
+    """Users by name; the single user counts only where there is no table and no token.
+
+    Source: the order of methods in `auth.authenticator`.
+    """
     if rules.users:
         return rules.users
     if rules.user and not rules.token:
@@ -80,8 +82,11 @@ def _anonymous(rules: AuthRules, permissions: PermissionTable) -> _core.FastUser
 
 
 def _must_ask_for_anonymous(rules: AuthRules) -> bool:
-    """An nkey user is labelled as one; a digest never matches itself as a password (so
-    nats-server refuses such a no_auth_user); a certificate decides by itself."""
+    """Whether the core cannot admit a client without credentials by itself.
+
+    An nkey user is labelled as one; a digest never matches itself as a password, so that
+    nats-server refuses such a no_auth_user; and a certificate decides by itself.
+    """
     if not rules.no_auth_user:
         return False
     if rules.no_auth_user in rules.nkeys_by_key or rules.verify_and_map:

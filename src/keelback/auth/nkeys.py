@@ -160,11 +160,12 @@ def _public_halves(seed: bytes, curve_seed: bytes) -> tuple[bytes, bytes]:
     `nacl._sodium` alone imports in 1.5 ms, `nacl.bindings` in 6 more, and this stands between the
     call and the open listener. The public face is the way out should the inner one ever move.
     """
+    import importlib  # noqa: PLC0415
+
     try:
-        from nacl import _sodium  # noqa: PLC0415  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+        sodium: Any = importlib.import_module("nacl._sodium")
     except ImportError:
         return _public_halves_by_bindings(seed, curve_seed)
-    sodium: Any = _sodium  # pyright: ignore[reportUnknownVariableType]
     lib, ffi = sodium.lib, sodium.ffi
     if lib.sodium_init() < 0:
         raise RuntimeError("libsodium could not be initialised")

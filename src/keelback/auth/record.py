@@ -28,7 +28,8 @@ class Record:
 
     def __init_subclass__(cls) -> None:
         """Collect the fields once."""
-        own = [name for name in cls.__dict__.get("__annotations__", {}) if name.islower()]
+        # Since Python 3.10 a class without annotations of its own has an empty dict of them.
+        own = [name for name in cls.__annotations__ if name.islower() and name[0] != "_"]
         cls._fields = (*cls._fields, *own)
 
     def __init__(self, **given: object) -> None:

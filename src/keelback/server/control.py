@@ -21,7 +21,8 @@ THREAD_NAME: Final = "kb-control"
 class ControlLoop:
     """Runs one coroutine that lives as long as its server, and whatever is posted meanwhile.
 
-    `main` runs on it; `after` is called when it has ended, on the loop's thread. `post` may be called from any thread and from signal handlers, also before the loop begins.
+    `main` runs on it; `after` is called when it has ended, on the loop's thread. `post` may be
+    called from any thread and from signal handlers, also before the loop begins.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from keelback.server.pipe import SyncPipe
     from keelback.server.settings import ServerSettings
 
-LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
@@ -57,20 +57,23 @@ class Server:
 
         if options.get("port") == 0:
             options["port"] = -1
-        self._settings = compile_settings(
-            ServerOptions.from_mapping(options), authenticate=authenticate, log_to_python=True
+        self._adopt(
+            compile_settings(
+                ServerOptions.from_mapping(options), authenticate=authenticate, log_to_python=True
+            )
         )
-        self._lifecycle: Lifecycle | None = None
-        self._process_id = os.getpid()
 
     @classmethod
     def from_settings(cls, settings: ServerSettings) -> Self:
         """A server of settings that were compiled before."""
         server = cls.__new__(cls)
-        server._settings = settings
-        server._lifecycle = None
-        server._process_id = os.getpid()
+        server._adopt(settings)  # noqa: SLF001  # its own
         return server
+
+    def _adopt(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._lifecycle: Lifecycle | None = None
+        self._process_id = os.getpid()
 
     def start(self, *, loop: asyncio.AbstractEventLoop | None = None) -> Self:
         """Open the listener; when this returns, clients can connect. Nothing when it runs.

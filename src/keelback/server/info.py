@@ -151,7 +151,7 @@ def _tls_mode(tls: TlsSettings | None) -> Literal["off", "required", "available"
 
 def _read(file: str, what: str) -> bytes:
     try:
-        with open(file, "rb") as opened:
+        with open(file, "rb") as opened:  # noqa: PTH123  # pathlib is slow to import
             return opened.read()
     except OSError as error:
         why = (error.strerror or str(error)).lower()

@@ -197,9 +197,7 @@ class Lifecycle:
         tls = settings.tls
         scheme = "tls" if tls is not None and not tls.optional else "nats"
         try:
-            files.write_ports_file(
-                path, {"nats": files.client_urls(scheme, self.host, self.port)}
-            )
+            files.write_ports_file(path, {"nats": files.client_urls(scheme, self.host, self.port)})
         except OSError as error:
             plane.log("ERR", f"Error writing ports file ({path}): {files.reason_of(error)}")
         else:
@@ -280,7 +278,7 @@ class Lifecycle:
         if not path:
             return
         try:
-            os.unlink(path)
+            os.unlink(path)  # noqa: PTH108  # pathlib is slow to import
         except OSError as error:
             plane.log("ERR", f"Error cleaning up ports file {path}: {files.reason_of(error)}")
 

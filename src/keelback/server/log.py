@@ -81,7 +81,7 @@ def forward_to_python(line: _core.LogLine) -> None:
 def print_without_log(text: str) -> None:
     """A line for a person when there is no log to write it to yet."""
     stamp = time.strftime("%Y/%m/%d %H:%M:%S")
-    print(f"{stamp} {text}", file=sys.stderr)
+    sys.stderr.write(f"{stamp} {text}\n")
 
 
 def log_start(plane: _core.Plane, settings: ServerSettings, keys: ServerKeys) -> None:
@@ -127,6 +127,4 @@ def log_listening(plane: _core.Plane, settings: ServerSettings, port: int) -> No
 def listen_failure(settings: ServerSettings, error: OSError) -> str:
     """The fatal line when the address cannot be bound."""
     address = join_host_port(settings.host, max(settings.port, 0))
-    return (
-        f'Error listening on port: {address}, "listen tcp {address}: bind: {reason_of(error)}"'
-    )
+    return f'Error listening on port: {address}, "listen tcp {address}: bind: {reason_of(error)}"'

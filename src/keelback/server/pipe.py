@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import select
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -249,7 +249,7 @@ class SyncPipe:
         """Readable when there may be something to do."""
         return self._pipe.fileno()
 
-    def __enter__(self) -> SyncPipe:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

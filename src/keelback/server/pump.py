@@ -91,9 +91,7 @@ class Pump:
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
 
-    async def _decide_later(
-        self, authenticator: Authenticator, request: _core.AuthRequest
-    ) -> None:
+    async def _decide_later(self, authenticator: Authenticator, request: _core.AuthRequest) -> None:
         try:
             self._answer(await authenticator.decide(request))
         except Exception as error:  # noqa: BLE001  # as above

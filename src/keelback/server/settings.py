@@ -82,7 +82,7 @@ class LameDuckSettings(Record):
 class ServerSettings(Record):
     """One server."""
 
-    host: str = "0.0.0.0"  # noqa: S104  # nats-server's default, which operators rely on
+    host: str = "0.0.0.0"  # nats-server's default, which operators rely on
     port: int = 4222
     """-1: one that is free."""
     server_name: str = ""

@@ -3,15 +3,17 @@
 
 import asyncio
 import base64
+from typing import Any
 
 import bcrypt
 import pytest
+from nacl.signing import SigningKey
+
 from keelback.auth.authenticator import Authenticator
 from keelback.auth.nkeys import encode_public
 from keelback.auth.passwords import PasswordChecker
 from keelback.auth.permissions import PermissionTable
 from keelback.auth.users import AuthRules, NkeyUser, PermissionRules, User
-from nacl.signing import SigningKey
 from tests.unit.fake_core import Admission, AuthRequest, Refusal
 
 KEY = SigningKey(b"k" * 32)
@@ -30,8 +32,8 @@ class Asked:
         self.compared: list[bytes] = []
         self.rules = AuthRules(**rules)
 
-    def decide(self, **request: object):
-        async def scenario():
+    def decide(self, **request: object) -> Any:
+        async def scenario() -> Any:
             authenticator = Authenticator(
                 self.rules,
                 PermissionTable(),

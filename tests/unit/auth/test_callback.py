@@ -2,8 +2,11 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+
 from keelback.auth.authenticator import Authenticator
 from keelback.auth.callback import ConnectionAttempt, UserIdentity
 from keelback.auth.permissions import PermissionTable
@@ -13,8 +16,16 @@ from tests.unit.fake_core import Admission, AuthRequest, Refusal
 pytestmark = pytest.mark.usefixtures("core")
 
 
-def decide(function, lines=None, *, loop=None, timeout_s=2.0, accounts=("A",), **request):
-    async def scenario():
+def decide(
+    function: Callable[..., Any],
+    lines: list[tuple[str, str]] | None = None,
+    *,
+    loop: asyncio.AbstractEventLoop | None = None,
+    timeout_s: float = 2.0,
+    accounts: tuple[str, ...] = ("A",),
+    **request: object,
+) -> Any:
+    async def scenario() -> Any:
         authenticator = Authenticator(
             AuthRules(authenticate=function, timeout_s=timeout_s, accounts_declared=accounts),
             PermissionTable(),
@@ -79,9 +90,12 @@ async def hanging(_attempt: ConnectionAttempt) -> str:
         ),
     ],
 )
-def test_a_function_that_fails_refuses_and_says_so_without_secrets(function, why: str) -> None:
+def test_a_function_that_fails_refuses_and_says_so_without_secrets(
+    function: Callable[..., Any], why: str
+) -> None:
     lines: list[tuple[str, str]] = []
-    decision = decide(function, lines, timeout_s=0.05, user="x", password="s3cret")
+    timeout_s = 0.05 if function is hanging else 5.0
+    decision = decide(function, lines, timeout_s=timeout_s, user="x", password="s3cret")
     assert isinstance(decision, Refusal)
     assert [level for level, _ in lines] == ["ERR"]
     assert why in lines[0][1]

@@ -1,10 +1,12 @@
 """Public keys as text, and signatures over a nonce."""
 
 import base64
+from collections.abc import Callable
 
 import pytest
-from keelback.auth import nkeys
 from nacl.signing import SigningKey
+
+from keelback.auth import nkeys
 
 # Printed by nats-server 2.15.1 as `server_id` and `xkey`.
 SERVER_ID = "NDWQT2ECWRTCUICNT7N7DEB7EW75PDB6IBLTQP3ISJIZTK7KRLJEQX7Y"
@@ -74,7 +76,7 @@ def signed(nonce: bytes = NONCE) -> tuple[str, bytes]:
         lambda raw: base64.b64encode(raw).decode(),
     ],
 )
-def test_a_signature_is_read_in_both_base64_forms(encode) -> None:
+def test_a_signature_is_read_in_both_base64_forms(encode: Callable[[bytes], str]) -> None:
     user, signature = signed()
     assert nkeys.verify(user, NONCE, encode(signature))
     assert not nkeys.verify(user, b"another nonce!!", encode(signature))

@@ -5,6 +5,7 @@ import threading
 
 import bcrypt
 import pytest
+
 from keelback.auth import passwords
 from keelback.auth.passwords import PasswordChecker, plain_matches
 from keelback.auth.users import is_bcrypt
@@ -13,7 +14,9 @@ FAR = float("inf")
 
 
 def digest(password: bytes, prefix: bytes = b"2b") -> str:
-    return bcrypt.hashpw(password, bcrypt.gensalt(4)).replace(b"$2b$", b"$" + prefix + b"$").decode()
+    return (
+        bcrypt.hashpw(password, bcrypt.gensalt(4)).replace(b"$2b$", b"$" + prefix + b"$").decode()
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -9,11 +10,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+
 from keelback.auth.authenticator import Authenticator
 from keelback.auth.permissions import PermissionTable
 from keelback.auth.tls_map import map_user, parse_distinguished_name, read_certificate
 from keelback.auth.users import AuthRules, User
 from tests.unit.fake_core import Admission, AuthRequest
+
+pytestmark = pytest.mark.usefixtures("core")
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 TYPES = {
@@ -32,7 +36,9 @@ def certificate(
 ) -> bytes:
     """A certificate in DER; `parts` of the subject in the certificate's order."""
     name = x509.Name(
-        x509.RelativeDistinguishedName([x509.NameAttribute(TYPES[kind], value) for kind, value in part])
+        x509.RelativeDistinguishedName(
+            [x509.NameAttribute(TYPES[kind], value) for kind, value in part]
+        )
         for part in parts
     )
     now = datetime.now(UTC)
@@ -152,7 +158,7 @@ def test_a_user_who_may_not_connect_this_way_is_passed_over() -> None:
 DER = certificate([("CN", "ann")])
 
 
-def decision(configured: User, **request: object):
+def decision(configured: User, **request: object) -> tuple[Any, list[tuple[str, str]]]:
     lines: list[tuple[str, str]] = []
     authenticator = Authenticator(
         AuthRules(users=(configured,), verify_and_map=True),
@@ -162,21 +168,23 @@ def decision(configured: User, **request: object):
     return authenticator.decide_at_once(AuthRequest(**request)), lines
 
 
-def test_verify_and_map_takes_nobody_without_a_certificate(core) -> None:
+def test_verify_and_map_takes_nobody_without_a_certificate() -> None:
     user = User(name="CN=ann")
     assert isinstance(decision(user, certificates=[DER])[0], Admission)
     assert not isinstance(decision(user, user="CN=ann")[0], Admission)
     assert not isinstance(decision(user, user="CN=ann", kind="in_process")[0], Admission)
 
 
-def test_a_mapped_users_password_must_match_all_the_same(core) -> None:
+def test_a_mapped_users_password_must_match_all_the_same() -> None:
     user = User(name="CN=ann", password="x")
     assert not isinstance(decision(user, certificates=[DER])[0], Admission)
     assert isinstance(decision(user, certificates=[DER], password="x")[0], Admission)
-    assert not isinstance(decision(User(name="CN=ann"), certificates=[DER], password="x")[0], Admission)
+    assert not isinstance(
+        decision(User(name="CN=ann"), certificates=[DER], password="x")[0], Admission
+    )
 
 
-def test_a_name_in_connect_does_not_count_and_is_warned_of(core) -> None:
+def test_a_name_in_connect_does_not_count_and_is_warned_of() -> None:
     admitted, lines = decision(User(name="CN=ann"), certificates=[DER], user="root")
     assert admitted.label == "user:CN=ann"
     warning = 'User "root" found in connect proto, but user required from cert'

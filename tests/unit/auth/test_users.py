@@ -1,6 +1,7 @@
 """Rules checked as a whole, in nats-server's words."""
 
 import pytest
+
 from keelback.auth.users import AuthRules, NkeyUser, PermissionRules, User
 
 NKEY = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
@@ -15,8 +16,10 @@ NKEY = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
         ),
         (
             AuthRules(users=(User(name="a"),), no_auth_user="x"),
-            'no_auth_user: "x" not present as user or nkey in authorization block or account '
-            "configuration",
+            (
+                'no_auth_user: "x" not present as user or nkey in authorization block or account '
+                "configuration"
+            ),
         ),
         (AuthRules(users=(User(name="a"), User(name="a"))), 'Duplicate user "a" detected'),
         (
@@ -31,9 +34,7 @@ def test_problems_are_told_as_nats_server_tells_them(rules: AuthRules, problem: 
 
 
 def test_sound_rules_have_no_problem() -> None:
-    rules = AuthRules(
-        users=(User(name="a"),), nkeys=(NkeyUser(nkey=NKEY),), no_auth_user=NKEY
-    )
+    rules = AuthRules(users=(User(name="a"),), nkeys=(NkeyUser(nkey=NKEY),), no_auth_user=NKEY)
     assert list(rules.problems()) == []
 
 

@@ -2,11 +2,12 @@
 
 from keelback.options import ServerOptions
 from keelback.server.compile import compile_settings
+from keelback.server.settings import ServerSettings
 
 NKEY = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
 
 
-def settings_of(**options: object):
+def settings_of(**options: object) -> ServerSettings:
     return compile_settings(ServerOptions.from_mapping(options))
 
 

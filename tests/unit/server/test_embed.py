@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+
 from keelback.errors import ServerError
 from keelback.server.embed import Server
 from keelback.server.settings import LogSettings, ServerSettings, TlsSettings
@@ -135,8 +136,8 @@ def test_a_program_that_forgets_to_stop_ends_all_the_same() -> None:
         "from tests.unit import fake_core\n"
         "settings = ServerSettings(port=-1, log=LogSettings(to_python=True))\n"
         "lifecycle._core = fake_core\n"
-        "for module in list(sys.modules.values()):\n"
-        "    if getattr(module, '__name__', '').startswith('keelback.') and hasattr(module, '_core'):\n"
+        "for name, module in list(sys.modules.items()):\n"
+        "    if name.startswith('keelback.') and hasattr(module, '_core'):\n"
         "        module._core = fake_core\n"
         "server = Server.from_settings(settings).start()\n"
         "import atexit\n"

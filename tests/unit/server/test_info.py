@@ -1,6 +1,10 @@
 """Settings → the core's records."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+
 from keelback.auth.nkeys import ServerKeys
 from keelback.auth.users import AuthRules, NkeyUser, User
 from keelback.errors import ServerError
@@ -18,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("core")
 KEYS = ServerKeys(b"s" * 32, b"c" * 32)
 
 
-def info_of(**settings: object):
+def info_of(**settings: object) -> Any:
     return compile_info(ServerSettings(**settings), KEYS, port=4222)
 
 
@@ -38,7 +42,9 @@ def test_an_advertised_address_is_read(text: str, expected: tuple[str, int]) -> 
     assert split_host_port(text, default_port=4222) == expected
 
 
-@pytest.mark.parametrize("text", ["a:b", "::1", "[::1", "[::1]99", "a:99999", "a:", "a:-2", "a:1_0"])
+@pytest.mark.parametrize(
+    "text", ["a:b", "::1", "[::1", "[::1]99", "a:99999", "a:", "a:-2", "a:1_0"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ServerError, match="address"):
         split_host_port(text, default_port=4222)
@@ -57,28 +63,28 @@ def test_what_info_says_of_authentication() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tls", "mode", "required", "available", "verify"),
+    ("tls", "mode", "flags"),
     [
-        ({}, "required", True, False, False),
-        ({"optional": True}, "available", False, True, False),
-        ({"handshake_first": True}, "first", True, False, False),
-        ({"verify": True}, "required", True, False, True),
-        ({"verify_and_map": True}, "required", True, False, True),
+        ({}, "required", (True, False, False)),
+        ({"optional": True}, "available", (False, True, False)),
+        ({"handshake_first": True}, "first", (True, False, False)),
+        ({"verify": True}, "required", (True, False, True)),
+        ({"verify_and_map": True}, "required", (True, False, True)),
     ],
 )
 def test_what_info_and_the_listener_say_of_tls(
-    tmp_path, tls: dict[str, object], mode: str, required: bool, available: bool, verify: bool
+    tmp_path: Path, tls: dict[str, object], mode: str, flags: tuple[bool, bool, bool]
 ) -> None:
     for name in ("c.pem", "k.pem"):
         (tmp_path / name).write_bytes(name.encode())
     files = ((str(tmp_path / "c.pem"), str(tmp_path / "k.pem")),)
     settings = ServerSettings(port=-1, tls=TlsSettings(certificates=files, **tls))
     info = compile_info(settings, KEYS, port=1)
-    assert (info.tls_required, info.tls_available, info.tls_verify) == (required, available, verify)
+    assert (info.tls_required, info.tls_available, info.tls_verify) == flags
     listener = compile_listener(settings)
     assert (listener.port, listener.tls_mode) == (0, mode)
     assert listener.tls.certificates == [(b"c.pem", b"k.pem")]
-    assert listener.tls.verify is verify
+    assert listener.tls.verify is flags[2]
 
 
 def test_limits_reach_the_core() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from keelback.server.lame_duck import send_clients_away
 from keelback.server.settings import LameDuckSettings
 from tests.unit.fake_core import Plane

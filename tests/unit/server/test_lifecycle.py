@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from keelback.auth.users import AuthRules, User
 from keelback.errors import ServerError
 from keelback.server import signals
@@ -71,8 +72,10 @@ def test_warnings_come_before_the_listener() -> None:
     warnings = [text for level, text in plane.lines if level == "WRN"]
     assert warnings == [
         "Plaintext passwords detected, use nkeys or bcrypt",
-        "Maximum payloads over 8.00 MB are generally discouraged and could lead to "
-        "poor performance",
+        (
+            "Maximum payloads over 8.00 MB are generally discouraged and could lead to "
+            "poor performance"
+        ),
     ]
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+
 from keelback.server import pump as pump_module
 from keelback.server.pump import EVENTS_A_TURN, Pump
 from tests.unit import fake_core
@@ -22,12 +25,12 @@ class Authenticator:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
 
-    def decide_at_once(self, request):
+    def decide_at_once(self, request: AuthRequest) -> Admission | None:
         if request.connection == 0:
             raise ValueError("s3cret")
         return admission(request.connection) if request.connection % 2 else None
 
-    async def decide(self, request):
+    async def decide(self, request: AuthRequest) -> Admission:
         await self.gate.wait()
         if request.connection == 4:
             raise ValueError("s3cret")
@@ -38,13 +41,13 @@ def requests(*connections: int) -> list[AuthRequest]:
     return [AuthRequest(connection=each) for each in connections]
 
 
-async def settle(condition) -> None:
+async def settle(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # what is awaited is the loop's own next turn
             await asyncio.sleep(0)
 
 
-def numbers(batches) -> list[list[int]]:
+def numbers(batches: list[list[Any]]) -> list[list[int]]:
     return [[each.connection for each in batch] for batch in batches]
 
 
