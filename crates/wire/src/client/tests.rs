@@ -182,7 +182,7 @@ fn a_byte_that_no_verb_continues_is_an_error_at_once() {
             b"GET / HTTP/1.1\r\nHost: 127.0.0.1:4222\r\n",
             0,
             0,
-            r#""GET / HTTP/1.1\r\nHost: 127.0.0.1""#,
+            r#""GET / HTTP/1.1\r\nHost: 127.0.0.1:""#,
         ),
     ] {
         let expected =
@@ -323,7 +323,7 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn no_split_changes_the_operations(pieces in vec(piece(), 0..20), seed: u64) {
