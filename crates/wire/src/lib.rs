@@ -2,6 +2,8 @@
 //! Knows no socket, no clock, no account.
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "checks"))]
+pub mod checks;
 pub mod client;
 pub mod connect;
 pub mod errors;

@@ -61,17 +61,18 @@ impl<'a> Line<'a> {
         let window = &input[argument_start..];
         let window = &window[..window.len().min(most.saturating_add(2))];
         let Some((_, behind_first)) = window.split_first() else { return Ok(None) };
-        let found = memchr(b'\n', behind_first).map(|at| at + 1);
-        let raw = &window[..found.unwrap_or(window.len())];
-        let dropped = usize::from(raw.len() > 1 && memchr(b'\r', &raw[1..]).is_some());
-        let argument = &raw[..raw.len() - dropped];
+        let found = find_newline(behind_first);
+        let behind_first = &behind_first[..found.unwrap_or(behind_first.len())];
+        // Nearly always it is the last byte that is a CR, and the search is spared.
+        let dropped = behind_first.last() == Some(&b'\r') || memchr(b'\r', behind_first).is_some();
+        let argument = &window[..=behind_first.len() - usize::from(dropped)];
         if argument.len() > most {
             return Err(Violation::ControlLineTooLong);
         }
         Ok(found.map(|newline| Self {
             argument,
             argument_start,
-            bytes: argument_start + newline + 1,
+            bytes: argument_start + 1 + newline + 1,
         }))
     }
 
@@ -84,7 +85,7 @@ impl<'a> Line<'a> {
     ) -> Result<Option<Self>, Violation> {
         let rest = &input[verb_end..];
         let window = &rest[..rest.len().min(limits.control_line_bytes_max.saturating_add(2))];
-        match memchr(b'\n', window) {
+        match find_newline(window) {
             Some(newline) => Ok(Some(Self {
                 argument: &[],
                 argument_start: verb_end,
@@ -99,12 +100,26 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The place of the first LF. Lines are short, and a plain loop finds it before a call of `memchr`
+/// has set itself up; on long ones `memchr` goes on.
+#[inline]
+fn find_newline(window: &[u8]) -> Option<usize> {
+    const SHORT_BYTES: usize = 32;
+    let short = &window[..window.len().min(SHORT_BYTES)];
+    short.iter().position(|&byte| byte == b'\n').or_else(|| {
+        let long = &window[short.len()..];
+        memchr(b'\n', long).map(|at| short.len() + at)
+    })
+}
+
 /// Separators between the arguments of PUB and HPUB, and before those of every verb.
+#[inline]
 pub(super) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
 /// Separators between the arguments of SUB and UNSUB.
+#[inline]
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -140,6 +155,7 @@ impl Tokens {
     }
 
     /// The tokens themselves; `argument` is what they were read from.
+    #[inline]
     pub(super) fn slices<'a>(&self, argument: &'a [u8]) -> Slices<'a> {
         let mut slices = Slices { slices: [&[]; ARGUMENTS_MAX + 1], count: self.count };
         for (slice, &(start, end)) in slices.slices.iter_mut().zip(self.ranges()) {
@@ -162,7 +178,8 @@ impl<'a> Slices<'a> {
 }
 
 /// Splits an argument at runs of separators.
-pub(super) fn tokens(argument: &[u8], is_separator: fn(u8) -> bool) -> Tokens {
+#[inline]
+pub(super) fn tokens(argument: &[u8], is_separator: impl Fn(u8) -> bool) -> Tokens {
     let mut tokens = Tokens { ranges: [(0, 0); ARGUMENTS_MAX + 1], count: 0 };
     let mut at = 0;
     while tokens.count <= ARGUMENTS_MAX {
