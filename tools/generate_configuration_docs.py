@@ -22,8 +22,8 @@ from keelback.options import (
     SubjectRules,
     TlsOptions,
     UserOptions,
+    later,
 )
-from keelback.options import later
 from keelback.options.flag_table import SECTIONS
 from keelback.options.server import NESTED
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from keelback.options.fields import Block, Option
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+
+SHORT_NAME_CHARS = 3
 
 BLOCKS: tuple[tuple[str, type[Block]], ...] = (
     ("The server", ServerOptions),
@@ -126,7 +128,9 @@ def flags() -> str:
     lines = ["## Flags", "", "| flag | option | meaning |", "|---|---|---|"]
     for _, section in SECTIONS:
         for flag in section:
-            names = ", ".join(f"`-{'-' if len(name) > 3 else ''}{name}`" for name in flag.names)
+            names = ", ".join(
+                f"`-{'-' if len(name) > SHORT_NAME_CHARS else ''}{name}`" for name in flag.names
+            )
             option = f"`{flag.option}`" if flag.option else ""
             meaning = flag.help if flag.is_supported else "Not supported yet."
             placeholder = f" `{flag.placeholder}`" if flag.placeholder else ""

@@ -35,7 +35,7 @@ def digest(tree: Value) -> str:
     return "sha256:" + hashlib.sha256((_json(tree) + "\n").encode()).hexdigest()
 
 
-def _json(value: Value) -> str:
+def _json(value: Value) -> str:  # noqa: PLR0911 - one for each type
     data = value.data
     if isinstance(data, bool):
         return "true" if data else "false"

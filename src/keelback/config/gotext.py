@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
-    "µs": 1_000,  # noqa: RUF001 - both letters that people type for micro
-    "μs": 1_000,  # noqa: RUF001
+    "µs": 1_000,
+    "μs": 1_000,
     "ms": 1_000_000,
     "s": 1_000_000_000,
     "m": 60_000_000_000,
@@ -52,7 +52,7 @@ def _quoted(char: str) -> str:
         return f"\\x{code - 0xDC00:02x}"
     if char == " " or (char.isprintable() and not char.isspace()):
         return char
-    if code < ord(" ") or code == 0x7F:  # noqa: PLR2004 - DEL
+    if code < ord(" ") or code == 0x7F:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= _BMP_MAX else f"\\U{code:08x}"
 
@@ -84,11 +84,11 @@ def float_text(number: float, *, exponent_max: int) -> str:
     digits = (whole + fraction).lstrip("0")
     if not digits:
         return sign + "0"
-    # The number is 0.digits × 10^point.
+    # The number is 0.digits * 10^point.
     point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
     digits = digits.rstrip("0")
     scientific = point - 1
-    if scientific < -6 or scientific >= exponent_max:  # noqa: PLR2004 - Go's lower bound is 1e-6
+    if scientific < -6 or scientific >= exponent_max:
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{tail}e{'-' if scientific < 0 else '+'}{abs(scientific):02d}"
     if point <= 0:
@@ -148,7 +148,7 @@ def duration_text(nanoseconds: int) -> str:
     if rest == 0:
         return "0s"
     if rest < NANOSECONDS["s"]:
-        for unit in ("ms", "µs", "ns"):  # noqa: RUF001
+        for unit in ("ms", "µs", "ns"):
             scale = NANOSECONDS[unit]
             if rest >= scale:
                 return f"{sign}{_decimal(rest, scale)}{unit}"
@@ -186,7 +186,7 @@ def _bounded_int(digits: str) -> int:
 
 
 def _quote_bytes(text: str) -> str:
-    """Quote as Go's `time` package does, which writes every byte outside ASCII as `\\xNN`."""
+    r"""Quote as Go's `time` package does, which writes every byte outside ASCII as `\xNN`."""
     shown: list[str] = []
     for char in text:
         if char in '"\\':

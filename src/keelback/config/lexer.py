@@ -211,7 +211,7 @@ class Lexer:
         self.position = end + 1
         return self.decoded(start, end), self.place(start, end)
 
-    def _block_string(self) -> tuple[str, Place]:
+    def _block_string(self) -> tuple[str, Place]:  # noqa: RET503 - `fail` never returns
         start = self.position + 1
         close = start
         stop = self._find(END, start)
@@ -353,7 +353,7 @@ class Lexer:
             raise ConfigSyntaxError(
                 place,
                 f"expected integer, but got '{text}'",
-                hint=f"`{suffix}` is no size; `k`, `m`, `g` … are powers of 1000, `kb`, `mb` … of 1024",
+                hint=f"`{suffix}` is no size; `k`, `m` … are powers of 1000, `kb`, `mb` … of 1024",
             )
         power = " kmgtpe".index(suffix[0]) if suffix else 0
         # No int64 is longer; Python refuses to read thousands of digits.

@@ -452,7 +452,7 @@ class _Parser:
         return found
 
     def _include(self, place: Place) -> None:
-        """Read `include file` from behind its keyword, and merge the file's map into the open one."""
+        """Read `include file` from behind its keyword, and merge its map into the open one."""
         self._last_key = None
         name = self._include_name()
         directory = os.path.dirname(self._lexer.file) or "."  # noqa: PTH120

@@ -172,8 +172,9 @@ class Block:
     __hash__ = None  # type: ignore[assignment]  # holds lists and dicts
 
     def __repr__(self) -> str:
+        values = vars(self)
         shown = (
-            f"{name}={'…' if described.is_secret and getattr(self, name) else repr(getattr(self, name))}"
+            f"{name}=…" if described.is_secret and values[name] else f"{name}={values[name]!r}"
             for name, described in self.options_by_name.items()
         )
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -240,6 +240,7 @@ FLAGS: dict[str, Flag] = {
 }
 
 _HELP_COLUMN = 38
+_SHORT_NAME_CHARS = 2
 
 
 def help_text() -> str:
@@ -297,8 +298,9 @@ def _help_line(flag: Flag) -> str:
 def _spelled(flag: Flag, indent: int) -> str:
     # A name of one or two letters takes one dash, as in nats-server's help; two work as well.
     names = ", ".join(
-        f"-{name}" if len(name) < 3 or name.isupper() else f"--{name}" for name in flag.names
-    )  # noqa: PLR2004
+        f"-{name}" if len(name) <= _SHORT_NAME_CHARS or name.isupper() else f"--{name}"
+        for name in flag.names
+    )
     text = f"{names} {flag.placeholder}".rstrip()
     if indent < 0:
         return names

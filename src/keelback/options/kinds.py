@@ -59,7 +59,7 @@ class Kind:
 class Flag(Kind):
     """True or false."""
 
-    def read(self, key: str, value: Value, report: Report) -> bool:
+    def read(self, key: str, value: Value, report: Report) -> bool:  # noqa: ARG002
         """Read a boolean."""
         if isinstance(value.data, bool):
             return value.data
@@ -73,7 +73,7 @@ class Flag(Kind):
 class Integer(Kind):
     """A whole number; sizes are written `1MB`, too."""
 
-    def read(self, key: str, value: Value, report: Report) -> int:
+    def read(self, key: str, value: Value, report: Report) -> int:  # noqa: ARG002
         """Read a number."""
         if isinstance(value.data, int) and not isinstance(value.data, bool):
             return value.data
@@ -142,7 +142,7 @@ class TokenCount(Integer):
 class Text(Kind):
     """A string."""
 
-    def read(self, key: str, value: Value, report: Report) -> str:
+    def read(self, key: str, value: Value, report: Report) -> str:  # noqa: ARG002
         """Read a string of valid UTF-8 without NUL bytes."""
         return text_of(value, self)
 

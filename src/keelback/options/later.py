@@ -6,7 +6,7 @@ ignored.
 
 from __future__ import annotations
 
-KEYS = frozenset(
+KEYS = frozenset(  # one text: a hundred quoted lines would hide the names
     """
     account_resolver accounts_resolver cluster connect_error_reports default_js_domain
     default_sentinel disable_sublist_cache feature_flags gateway http http_base_path http_port https
@@ -17,5 +17,5 @@ KEYS = frozenset(
     resolver_pinned_accounts resolver_preload resolver_tls root root_operator root_operators roots
     server_metadata server_tags store_dir storedir syslog trace_headers trusted trusted_keys
     websocket write_timeout ws
-    """.split()
+    """.split()  # noqa: SIM905
 )

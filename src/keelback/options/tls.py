@@ -184,8 +184,8 @@ UNSUPPORTED_KEYS = (
 )
 
 
-def read_tls(value: Value, report: Report) -> TlsOptions | None:
-    """Read the block and look at its files; None when it is not a map.
+def read_tls(value: Value, report: Report) -> TlsOptions:  # noqa: C901 - one branch a key
+    """Read the block and look at its files.
 
     Raises:
         ConfigError: it is not a map.

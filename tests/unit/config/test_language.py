@@ -90,7 +90,7 @@ def test_a_place_is_written_as_nats_server_writes_it() -> None:
 def test_an_include_cycle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("port: 1\ninclude b.conf")
     (tmp_path / "b.conf").write_text("include a.conf")
-    with pytest.raises(ConfigSyntaxError, match="include cycle: a.conf → b.conf → ") as caught:
+    with pytest.raises(ConfigSyntaxError, match=r"include cycle: a\.conf → b\.conf → ") as caught:
         parse_file(str(tmp_path / "a.conf"))
     assert caught.value.place is not None
     assert caught.value.place.file.endswith("b.conf")
@@ -131,13 +131,16 @@ def test_a_long_single_line_takes_linear_time() -> None:
 def settle(content: bytes) -> None:
     """Any text parses or gives an error with a place, in bounded time."""
     started = time.perf_counter()
+    problem: ConfigError | None = None
     try:
         parse_text(content, environment={"KB": "3"})
     except ConfigError as error:
-        assert error.place is not None
-        assert error.place.line >= 1
-        assert error.place.column >= 0
-        assert error.problem
+        problem = error
+    if problem is not None:
+        assert problem.place is not None
+        assert problem.place.line >= 1
+        assert problem.place.column >= 0
+        assert problem.problem
     assert time.perf_counter() - started < SECONDS_PER_TEXT_MAX
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Long lines are one configuration each.
+# ruff: noqa: E501
 WRITTEN: tuple[str, ...] = (
     "",
     "\n\n",
@@ -400,6 +402,9 @@ WRITTEN: tuple[str, ...] = (
     "port:\r\n4222",
     "server_name: (\r\nx\r\n)\r\n",
     "port: 1\nport: 2",
+    "max_payload: 1kbb",
+    "max_pending: 1000eb",
+    "accounts: 3",
 )
 
 WRITTEN_BYTES: tuple[bytes, ...] = (
