@@ -7,7 +7,9 @@ import os
 import weakref
 
 from keelback.errors import ServerError
-from keelback.server.info import join_host_port
+from keelback.options import ServerOptions
+from keelback.server.compile import compile_settings
+from keelback.server.info import join_host_port, split_host_port
 from keelback.server.lifecycle import Lifecycle
 
 TYPE_CHECKING = False
@@ -52,9 +54,6 @@ class Server:
     def __init__(
         self, *, authenticate: Callable[..., Any] | None = None, **options: object
     ) -> None:
-        from keelback.options import ServerOptions  # noqa: PLC0415
-        from keelback.server.compile import compile_settings  # noqa: PLC0415
-
         if options.get("port") == 0:
             options["port"] = -1
         self._adopt(
@@ -145,8 +144,6 @@ class Server:
     @property
     def client_url(self) -> str:
         """What clients elsewhere are told to connect to: as `url`, with `client_advertise`."""
-        from keelback.server.info import split_host_port  # noqa: PLC0415
-
         advertised = self._settings.client_advertise
         if not advertised:
             return self.url

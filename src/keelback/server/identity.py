@@ -20,10 +20,3 @@ GO_VERSION: Final = "go1.27.2"
 
 API_LEVEL: Final = 5
 """JetStream's API level of that release; announced with and without JetStream."""
-
-
-def version_line() -> str:
-    """What `--version` prints: nats-server's line first, for those who parse it."""
-    from keelback import _core  # noqa: PLC0415
-
-    return f"nats-server: v{NATS_VERSION}\nkeelback: v{_core.__version__}"
