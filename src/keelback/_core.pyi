@@ -134,7 +134,10 @@ class Gate:
 
 @final
 class TlsConfig:
-    """A listener's TLS, compiled: certificates as PEM bytes.
+    """A listener's TLS, compiled.
+
+    `certificates` are `(chain, private key)`, PEM; the first is the default, others by server
+    name. `client_roots` is PEM too.
 
     Raises:
         CoreError: PEM that does not parse, key and certificate that do not match, or a suite or
@@ -145,7 +148,6 @@ class TlsConfig:
         cls,
         *,
         certificates: list[tuple[bytes, bytes]],
-        """`(certificate chain PEM, private key PEM)`; the first is the default, others by SNI."""
         client_roots: bytes | None = None,
         verify: bool = False,
         request_client_certificate: bool = False,
@@ -271,7 +273,12 @@ class Plane:
     def set_tls(self, tls: TlsConfig) -> None:
         """New handshakes use it; running connections keep theirs."""
 
-    def add_account(self, name: str) -> None: ...
+    def add_account(self, name: str) -> None:
+        """Make an account; one of that name may exist."""
+
+    def set_system_account(self, name: str) -> None:
+        """Make the account of this name the system account, in place of `$SYS`."""
+
     def open_pipe(self) -> Pipe: ...
     def take_events(self, at_most: int = 1024) -> list[Event]: ...
     def admit(self, admissions: list[Admission]) -> None: ...

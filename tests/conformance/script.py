@@ -30,7 +30,7 @@ Split = Literal["none", "each"]
 
 STEP: Final = re.compile(r"(?P<peer>[a-z][a-z0-9]*)?(?P<mark><~|[><!]) ?(?P<text>.*)")
 COMMENT: Final = re.compile(r"(?:^|\s{2,})# .*$|^#$")
-SETTING: Final = re.compile(r"(config|split|server): *(.*)")
+SETTING: Final = re.compile(r"(config|split|server|only): *(.*)")
 
 
 class ScriptError(Exception):
@@ -55,6 +55,8 @@ class Settings:
     config: str = ""
     split: Split = "none"
     own_server: bool = False
+    only: str = ""
+    """`genuine` or `keelback`: a deliberate difference, listed in `docs/differences.md`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class _Reader:
                 self._change(split="each")
             case "server", "own":
                 self._change(own_server=True)
+            case "only", "genuine" | "keelback":
+                self._change(only=value)
             case _:
                 raise self._error(number, f"no such setting: {key}: {value}")
 
@@ -137,12 +141,14 @@ class _Reader:
         config: str | None = None,
         split: Split | None = None,
         own_server: bool | None = None,
+        only: str | None = None,
     ) -> None:
         old = self._settings
         self._settings = Settings(
             config=old.config if config is None else config,
             split=old.split if split is None else split,
             own_server=old.own_server if own_server is None else own_server,
+            only=old.only if only is None else only,
         )
         if self._title is None:
             self._defaults = self._settings

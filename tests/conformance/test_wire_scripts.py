@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 CASES = [case for path in sorted(Path(__file__).parent.glob("*.wire")) for case in read_script(path)]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    ("target", "case"),
+    [
+        pytest.param(target, case, id=f"{target}-{case.name}")
+        for case in CASES
+        for target in get_args(Target)
+        if case.settings.only in ("", target)
+    ],
+)
 def test_conversation(case: Case, target: Target, server_pool: ServerPool) -> None:
     """The server says what the script says."""
     __tracebackhide__ = True

@@ -103,6 +103,10 @@ impl Plane {
         py.detach(|| self.reactor.hub().add_account(name));
     }
 
+    fn set_system_account(&self, py: Python<'_>, name: &str) {
+        py.detach(|| self.reactor.hub().set_system_account(name));
+    }
+
     fn open_pipe(&self, py: Python<'_>) -> PyResult<Pipe> {
         Ok(Pipe(py.detach(|| self.reactor.open_pipe())?))
     }

@@ -1,6 +1,7 @@
 //! An account: a subject space of its own, with its subscriptions.
 
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keelback_interest::{Generations, Sublist};
 
@@ -12,8 +13,8 @@ pub struct Account {
     pub id: u32,
     /// Name as configured; `$G` is the default one.
     pub name: String,
-    /// Whether this is the system account.
-    pub is_system: bool,
+    /// Whether this is the system account; one is.
+    pub is_system: AtomicBool,
     /// Who wants what. Written by SUB and UNSUB, read at a cache miss. A leaf: nothing else is
     /// locked under it.
     sublist: RwLock<Sublist<SubRef>>,
@@ -27,10 +28,15 @@ impl Account {
         Self {
             id,
             name: name.to_owned(),
-            is_system,
+            is_system: AtomicBool::new(is_system),
             sublist: RwLock::new(Sublist::new(seed)),
             generations: Generations::new(seed),
         }
+    }
+
+    /// Whether this is the system account.
+    pub fn is_system(&self) -> bool {
+        self.is_system.load(Ordering::Relaxed)
     }
 
     /// Adds a subscription; false when its subject is invalid.

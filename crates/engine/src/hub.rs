@@ -117,6 +117,14 @@ impl Hub {
         account
     }
 
+    /// Makes another account than `$SYS` the system account.
+    pub fn set_system_account(&self, name: &str) {
+        let system = self.add_account(name);
+        for account in self.accounts() {
+            account.is_system.store(account.id == system.id, Ordering::Relaxed);
+        }
+    }
+
     /// The account of this name.
     pub fn account(&self, name: &str) -> Option<Arc<Account>> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()

@@ -1,6 +1,6 @@
 //! One chunk of input of one client: operation after operation, until it ends.
 
-use keelback_wire::client::{Op, Step, Violation, next_op};
+use keelback_wire::client::{Op, Step, Violation, next_op, next_op_without_headers};
 use keelback_wire::errors::{ClientError, ClosedReason};
 
 use crate::client::{Client, Phase};
@@ -54,7 +54,12 @@ impl Worker {
                 outcome = early;
                 break;
             }
-            match next_op(&input[at..], &limits) {
+            let step = if client.flags.headers {
+                next_op(&input[at..], &limits)
+            } else {
+                next_op_without_headers(&input[at..], &limits)
+            };
+            match step {
                 Ok(Step::Op { op, used_bytes }) => {
                     if client.traces {
                         self.trace_in(client, &op);
@@ -118,7 +123,8 @@ impl Worker {
         start: usize,
     ) -> Result<Next, ClosedReason> {
         if let Op::Publish(message) = op {
-            return self.publish(client, message, input, start).map(|()| Next::Continue);
+            self.publish(client, message, input, start);
+            return Ok(Next::Continue);
         }
         // What is delivered stays in its place among the answers.
         self.close_run(client, input);

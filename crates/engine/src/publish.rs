@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keelback_wire::client::Publish;
-use keelback_wire::errors::{ClientError, ClosedReason};
+use keelback_wire::errors::ClientError;
 
 use crate::client::{Client, LastMatch};
 use crate::stage::STAGE_BYTES_MAX;
@@ -110,15 +110,9 @@ impl Worker {
         message: &Publish<'_>,
         input: &[u8],
         start: usize,
-    ) -> Result<(), ClosedReason> {
+    ) {
         client.connection.counters.add_in(1, message.payload.len() as u64);
-        if message.header_bytes.is_some() && !client.flags.headers {
-            self.hub.log.error(|| {
-                format!("{} - message headers not supported", client.connection.log_prefix())
-            });
-            return Err(ClosedReason::ProtocolViolation);
-        }
-        let Some(is_repeatable) = self.permits(client, message, input) else { return Ok(()) };
+        let Some(is_repeatable) = self.permits(client, message, input) else { return };
         if client.flags.verbose {
             self.close_run(client, input);
             let connection = client.connection.clone();
@@ -127,7 +121,7 @@ impl Worker {
         self.find_targets(client, message.subject);
         let Some(verbatim) = message.verbatim else {
             self.publish_normalized(client, message, input);
-            return Ok(());
+            return;
         };
         let line_bytes = message.line.len();
         let payload_bytes = message.payload.len();
@@ -150,7 +144,6 @@ impl Worker {
             memo.reply_bytes = run_message.reply_bytes;
         }
         self.add_to_run(client, run_message, input);
-        Ok(())
     }
 
     fn add_to_run(&mut self, client: &mut Client, message: RunMessage, input: &[u8]) {
@@ -209,7 +202,7 @@ impl Worker {
             is_repeatable = false;
         }
         let is_reserved = subject.starts_with(b"_GR_.")
-            || (subject.starts_with(b"$NRG.") && !client.account.is_system);
+            || (subject.starts_with(b"$NRG.") && !client.account.is_system());
         let mut may_publish = !is_reserved;
         if let Some(policy) = &client.policy
             && may_publish

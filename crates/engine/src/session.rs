@@ -39,7 +39,7 @@ impl Worker {
             nonce: &client.nonce,
             connect_info: with_account,
             remote_account: if with_account { &client.account.name } else { "" },
-            acc_is_sys: with_account && client.account.is_system,
+            acc_is_sys: with_account && client.account.is_system(),
             tls_required: is_pipe.then_some(false),
             tls_available: is_pipe.then_some(true),
             ..ConnectionInfo::default()

@@ -8,6 +8,9 @@ use super::{Limits, Violation, unknown_operation};
 /// Most digits of a size: 999,999,999 bytes.
 const SIZE_DIGITS_MAX: usize = 9;
 
+/// What may stand behind PING whatever the limit of a control line: 4 KiB, the limit's default.
+const IGNORED_BYTES_MIN: usize = 4096;
+
 /// Most arguments that any verb takes.
 const ARGUMENTS_MAX: usize = 4;
 
@@ -77,14 +80,15 @@ impl<'a> Line<'a> {
     }
 
     /// Whatever follows PING, PONG and +OK. nats-server forgets it byte by byte and so has no
-    /// limit; we keep it until the line ends.
+    /// limit; we keep it until the line ends, up to [`IGNORED_BYTES_MIN`] or the limit if more.
     fn read_ignored(
         input: &'a [u8],
         verb_end: usize,
         limits: &Limits,
     ) -> Result<Option<Self>, Violation> {
+        let most = limits.control_line_bytes_max.max(IGNORED_BYTES_MIN);
         let rest = &input[verb_end..];
-        let window = &rest[..rest.len().min(limits.control_line_bytes_max.saturating_add(2))];
+        let window = &rest[..rest.len().min(most.saturating_add(2))];
         match find_newline(window) {
             Some(newline) => Ok(Some(Self {
                 argument: &[],
@@ -92,9 +96,7 @@ impl<'a> Line<'a> {
                 bytes: verb_end + newline + 1,
             })),
             // The line's CR is not counted, hence more by two.
-            None if window.len() > limits.control_line_bytes_max.saturating_add(1) => {
-                Err(Violation::ControlLineTooLong)
-            }
+            None if window.len() > most.saturating_add(1) => Err(Violation::ControlLineTooLong),
             None => Ok(None),
         }
     }
