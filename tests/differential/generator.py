@@ -102,6 +102,7 @@ class _Generator:
         self._replies_allowed = True
         # Without headers an HPUB ends a connection: mostly avoided, so that sessions last.
         self._speaks_headers: dict[int, bool] = {}
+        self._asked_reply: str | None = None
 
     def session(self) -> Session:
         choose = self._random
@@ -129,6 +130,7 @@ class _Generator:
         kinds: tuple[tuple[int, Callable[[int], bytes]], ...] = (
             (30, self._pub),
             (12, self._hpub),
+            (8, self._burst),
             (24, self._sub),
             (12, self._unsub),
             (3, self._connect),
@@ -172,6 +174,17 @@ class _Generator:
         headers, payload = self._random.choice(HEADERS), self._payload()
         sizes = (self._size(len(headers)), self._size(len(headers) + len(payload)))
         return self._line("HPUB", *self._address(), *sizes) + headers + payload + b"\r\n"
+
+    def _burst(self, peer: int) -> bytes:
+        """Several messages to one reply subject: what may be answered, and how often."""
+        del peer
+        # Mostly the latest that was asked for, so that a request gets its answers.
+        asked = self._asked_reply if self._random.random() < 0.8 else None
+        subject, pubs = asked or self._random.choice(REPLIES), b""
+        for _ in range(self._random.randint(2, 4)):
+            payload = self._payload()
+            pubs += self._line("PUB", subject, str(len(payload))) + payload + b"\r\n"
+        return pubs
 
     def _sub(self, peer: int) -> bytes:
         choose = self._random
@@ -234,7 +247,10 @@ class _Generator:
         subject = choose.choice(ODD_SUBJECTS if choose.random() < 0.06 else SUBJECTS)
         if not self._replies_allowed or choose.random() < 0.6:
             return [subject]
-        return [subject, choose.choice(ODD_REPLIES if choose.random() < 0.06 else REPLIES)]
+        if choose.random() < 0.06:
+            return [subject, choose.choice(ODD_REPLIES)]
+        self._asked_reply = choose.choice(REPLIES)
+        return [subject, self._asked_reply]
 
     def _payload(self) -> bytes:
         """A payload that no other message of the session has, now and then a difficult one."""

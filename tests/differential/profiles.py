@@ -50,7 +50,7 @@ no_auth_user: all
 """,
     (
         {},
-        *(_login(user) for user in ("all", "some", "some", "not", "not", "reply", "reply")),
+        *(_login(user) for user in ("all", "some", "some", "not", "reply", "reply", "reply")),
     ),
     (_login("all", "wrong"), _login("some", ""), _login("nobody")),
 )
