@@ -19,7 +19,8 @@ from tests.support import nkeys
 
 ESCAPES: Final = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\", "<": b"<"}
 PIECE: Final = re.compile(
-    r"\\x(?P<hex>[0-9a-fA-F]{2})|\\(?P<escape>.)|<(?P<holder>(?:[^<>]|<[^<>]+>)+)>|(?P<plain>.)", re.DOTALL
+    r"\\x(?P<hex>[0-9a-fA-F]{2})|\\(?P<escape>.)|<(?P<holder>(?:[^<>]|<[^<>]+>)+)>|(?P<plain>.)",
+    re.DOTALL,
 )
 REPEAT: Final = re.compile(r"(\d+)\*(.+)", re.DOTALL)
 SIMPLE: Final = {"any": rb"[^\r\n]*", "word": rb"[^ \t\r\n]+", "int": rb"-?\d+"}

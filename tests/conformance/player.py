@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -13,8 +14,6 @@ from tests.support import nkeys
 from tests.support.wire import CRLF, Connection, FramingError, SilentError, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tests.conformance.script import Case, Step
     from tests.support.servers import ServerProcess
 
@@ -27,7 +26,7 @@ SPLIT_PAUSE_S: Final = 0.0003
 PING_BY_ITSELF_S: Final = 1.5
 
 
-class Deviation(AssertionError):  # noqa: N818: this is a finding, not a failure of the player
+class Deviation(AssertionError):  # noqa: N818 - this is a finding, not a failure of the player
     """The server answered otherwise than the script says."""
 
 
@@ -83,23 +82,19 @@ class _Round:
         longest = 0
         steps = self._case.steps
         try:
-            for index, step in enumerate(steps):
-                if step.action == "any-order":
-                    if index and _goes_with(steps[index - 1], step):
-                        continue
-                    group = [step]
-                    while index + 1 < len(steps) and _goes_with(step, steps[index + 1]):
-                        index += 1
-                        group.append(steps[index])
-                    self._expect_in_any_order(group)
+            for (action, _), group in itertools.groupby(steps, lambda s: (s.action, s.peer)):
+                if action == "any-order":
+                    self._expect_in_any_order(list(group))
                 else:
-                    longest = max(longest, self._do(step))
+                    longest = max(longest, *map(self._do, group))
         finally:
             unread = {name: peer.connection.leave() for name, peer in self._peers.items()}
         for name, data in unread.items():
             # Nothing may be left that the script does not know of, but a PING of the server's own.
             if data.replace(b"PING\r\n", b""):
-                raise self._deviation(steps[-1], f"the case ends, and {name} still has {show(data)}")
+                raise self._deviation(
+                    steps[-1], f"the case ends, and {name} still has {show(data)}"
+                )
         return longest
 
     def _do(self, step: Step) -> int:
@@ -221,9 +216,3 @@ class _Round:
             f"      got: {got}\n"
             f"the end of the {self._server.target} server's log:\n{server_log}"
         )
-
-
-def _goes_with(first: Step, second: Step) -> bool:
-    """Whether two `<~` steps belong to one group: neighbours of the same peer."""
-    steps: Iterable[Step] = (first, second)
-    return first.peer == second.peer and all(step.action == "any-order" for step in steps)

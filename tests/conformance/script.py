@@ -32,6 +32,12 @@ STEP: Final = re.compile(r"(?P<peer>[a-z][a-z0-9]*)?(?P<mark><~|[><!]) ?(?P<text
 COMMENT: Final = re.compile(r"(?:^|\s{2,})# .*$|^#$")
 SETTING: Final = re.compile(r"(config|split|server|only): *(.*)")
 
+ENDS: Final[dict[str, Action]] = {"SILENCE": "silence", "EOF": "eof", "CLOSED": "closed"}
+ORDERS: Final = {
+    "connect": re.compile(r"leave|connect(?: receive-buffer=\d+)?"),
+    "server": re.compile(r"signal SIG[A-Z0-9]+|log .+|pause [\d.]+"),
+}
+
 
 class ScriptError(Exception):
     """A script that cannot be read; names file and line."""
@@ -155,28 +161,18 @@ class _Reader:
 
     def _step(self, number: int, match: re.Match[str], line: str) -> Step:
         peer, mark, text = match["peer"] or "", match["mark"], match["text"]
-        action: Action
-        match mark, peer, text:
-            case "!", "", _:
-                action = "server"
-            case _, "", _:
-                raise self._error(number, f"who? {line}")
-            case "!", _, _:
-                action = "connect"
-            case ">", _, "EOF":
-                action = "half-close"
-            case ">", _, _:
-                action = "send"
-            case "<~", _, _:
-                action = "any-order"
-            case _, _, "SILENCE":
-                action = "silence"
-            case _, _, "EOF":
-                action = "eof"
-            case _, _, "CLOSED":
-                action = "closed"
-            case _:
-                action = "expect"
+        if mark == "!":
+            action: Action = "connect" if peer else "server"
+            if not ORDERS[action].fullmatch(text):
+                raise self._error(number, f"no such order: {line}")
+        elif not peer:
+            raise self._error(number, f"who? {line}")
+        elif mark == ">":
+            action = "half-close" if text == "EOF" else "send"
+        elif mark == "<~":
+            action = "any-order"
+        else:
+            action = ENDS.get(text, "expect")
         try:
             if action == "send":
                 pattern.send_parts(text)

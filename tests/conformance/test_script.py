@@ -50,6 +50,8 @@ def test_comments_are_dropped_and_hashes_in_text_are_kept(tmp_path: Path) -> Non
     [
         ("== one\nwhat?\n", "example.wire:2"),
         ("== one\n> PING\n", "example.wire:2"),
+        ("== one\na! sing\n", "example.wire:2"),
+        ("== one\n! pause\n", "example.wire:2"),
         ("== one\na> <whatever>\n", "example.wire:2"),
         ("== one\na< <whatever>\n", "example.wire:2"),
         ("== one\na< \\q\n", "example.wire:2"),
@@ -69,9 +71,9 @@ def test_what_is_not_the_language_is_refused_with_its_place(
 
 def test_bytes_to_send() -> None:
     """Escapes, repeats, and the line's end."""
-    assert pattern.send_parts(r"A\0\x7f\t<2*bc\r\n>ü")[:1] + [b"\r\n"] != []
-    joined = b"".join(part for part in pattern.send_parts(r"A\0\x7f\t<2*b\r>ü") if part != b"")  # type: ignore[arg-type]
-    assert joined == "A\0\x7f\tb\rb\rü\r\n".encode()
+    parts = pattern.send_parts(r"A\0\x7f\t<2*b\r>ü\\c")
+    joined = b"".join(part for part in parts if isinstance(part, bytes))
+    assert joined == "A\0\x7f\tb\rb\rü\\c\r\n".encode()
     assert pattern.send_parts(r"PING\c")[-1] == b"G"
     assert pattern.send_parts("<sig alice>")[0] == pattern.Signature("alice")
 

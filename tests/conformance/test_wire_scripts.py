@@ -10,12 +10,14 @@ import pytest
 from tests.conformance import pattern
 from tests.conformance.player import Deviation, play
 from tests.conformance.script import Case, read_script
-from tests.support.servers import ServerProcess, ServerPool, Target
+from tests.support.servers import ServerPool, ServerProcess, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CASES = [case for path in sorted(Path(__file__).parent.glob("*.wire")) for case in read_script(path)]
+CASES = [
+    case for path in sorted(Path(__file__).parent.glob("*.wire")) for case in read_script(path)
+]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Generated conversations, held with the genuine server and ours at once: the answers must agree."""
+"""Generated conversations, held with the genuine server and ours: the answers must agree."""

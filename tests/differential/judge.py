@@ -1,4 +1,4 @@
-"""Says whether two servers agree about a session, and finds the small session within a large one."""
+"""Says whether two servers agree about a session, and finds the small one within a large one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tests.differential.exchange import Outcome, hold
-from tests.differential.session import Session, Step
 from tests.support.wire import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.differential.session import Session, Step
     from tests.support.servers import ServerProcess
 
 # A connection's end takes effect for others at a moment of its own, on any server. A difference

@@ -8,15 +8,19 @@ from typing import Final
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Profile:
-    """A configuration text, and the credentials that a generated CONNECT may carry."""
+    """A configuration text, and what a generated CONNECT may carry under it.
+
+    Wrong logins are tried seldom: they end a connection. `headers`: the server supports them.
+    """
 
     name: str
     config: str
     logins: tuple[dict[str, str], ...] = ({},)
-    control_line_bytes_max: int = 4_096
+    wrong_logins: tuple[dict[str, str], ...] = ({"user": "nobody", "pass": "x"},)
+    headers: bool = True
 
 
-def _login(user: str, password: str = "x") -> dict[str, str]:
+def _login(user: str, password: str = "x") -> dict[str, str]:  # noqa: S107 - a test's
     return {"user": user, "pass": password}
 
 
@@ -25,9 +29,10 @@ LIMITS: Final = Profile(
     "limits",
     'server_name: "twin"\nmax_payload: 48\nmax_control_line: 160\nmax_subscriptions: 4\n'
     "max_subscription_tokens: 3\n",
-    control_line_bytes_max=160,
 )
-NO_HEADERS: Final = Profile("no-headers", 'server_name: "twin"\nno_header_support: true\n')
+NO_HEADERS: Final = Profile(
+    "no-headers", 'server_name: "twin"\nno_header_support: true\n', headers=False
+)
 USERS: Final = Profile(
     "users",
     """server_name: "twin"
@@ -45,10 +50,9 @@ no_auth_user: all
 """,
     (
         {},
-        *(_login(user) for user in ("all", "some", "some", "not", "not", "reply", "reply")),
-        _login("all", "wrong"),
-        _login("nobody"),
+        *(_login(user) for user in ("all", "some", "some", "not", "reply", "reply", "reply")),
     ),
+    (_login("all", "wrong"), _login("some", ""), _login("nobody")),
 )
 ACCOUNTS: Final = Profile(
     "accounts",
@@ -59,6 +63,7 @@ accounts {
   B { users: [ { user: b1, password: x } ] }
 }
 """,
-    (_login("a1"), _login("a1"), _login("a2"), _login("b1"), _login("b1"), _login("b1", "no"), {}),
+    (_login("a1"), _login("a1"), _login("a2"), _login("b1"), _login("b1")),
+    (_login("b1", "no"), {}),
 )
 PROFILES: Final = (OPEN, LIMITS, NO_HEADERS, USERS, ACCOUNTS)

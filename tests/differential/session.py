@@ -6,11 +6,13 @@ Plain data, so that it can be generated from a seed, played, shrunk and shown as
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Final
 
 from tests.support.wire import show
 
 PEER_NAMES: Final = "abc"
+LONG_RUN: Final = re.compile(r"([a-z=-])\1{39,}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,5 +57,6 @@ class Session:
 
 
 def _sent(data: bytes) -> str:
-    text = show(data, bytes_max=4_000).replace("<", "\\<")
+    text = show(data, bytes_max=1_000_000).replace("<", "\\<")
+    text = LONG_RUN.sub(lambda run: f"<{len(run[0])}*{run[1]}>", text)
     return text[: -len("\\r\\n")] if data.endswith(b"\r\n") else f"{text}\\c"

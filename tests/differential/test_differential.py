@@ -1,14 +1,14 @@
 """Generated sessions get the same answers from the genuine server and from ours.
 
-`KEELBACK_SESSIONS` is how many (300), `KEELBACK_SEED` where the seeds begin (1). A failure names its
-seed: `KEELBACK_SEED=<seed> KEELBACK_SESSIONS=1 pytest tests/differential -k <profile>` repeats it.
+`KEELBACK_SESSIONS` is how many (300), `KEELBACK_SEED` where the seeds begin (1). A failure names
+its seed; `KEELBACK_SEED=<seed> KEELBACK_SESSIONS=1 pytest tests/differential -k <profile>` repeats
+it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import random
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -17,7 +17,7 @@ from tests.differential.exchange import normalise
 from tests.differential.generator import generate
 from tests.differential.judge import Difference, Judge, smaller_sessions
 from tests.differential.profiles import ACCOUNTS, LIMITS, OPEN, PROFILES, USERS, Profile
-from tests.support.servers import ServerProcess, ServerPool, Target, require
+from tests.support.servers import ServerPool, ServerProcess, Target, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +42,12 @@ def first_difference(judge: Judge, profile: Profile, numbers: Iterator[int]) -> 
 def explain(found: Difference, judge: Judge, target: Target) -> str:
     """What a person needs: the seed, the small session with its answers, the whole session."""
     session = found.session
+    name = target if target != "genuine" else "other"
     return (
         f"seed {session.seed}, profile {session.profile}: KEELBACK_SEED={session.seed} "
         f"KEELBACK_SESSIONS=1 pytest tests/differential -k {session.profile}\n\n"
-        f"shrunk:\n{judge.shrink(found).report('genuine', target)}\n\n"
-        f"whole:\n{found.report('genuine', target)}"
+        f"shrunk:\n{judge.shrink(found).report('genuine', name)}\n\n"
+        f"whole:\n{found.report('genuine', name)}"
     )
 
 
@@ -62,8 +63,11 @@ def test_sessions_are_answered_alike(
         judge = Judge(server_pool.get("genuine", profile.config), other)
         found = first_difference(judge, profile, seeds(sessions))
         explanation = explain(found, judge, target) if found else ""
+        unstable = judge.unstable_count
     if explanation:
         pytest.fail(explanation, pytrace=False)
+    # A judge that had to look twice all the time would prove little.
+    assert unstable <= 1 + sessions // 50
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_sessions_are_answered_alike(
     [
         (LIMITS, "max_subscriptions: 4", "max_subscriptions: 5"),
         (LIMITS, "max_subscription_tokens: 3", "max_subscription_tokens: 4"),
-        (LIMITS, "max_control_line: 160", "max_control_line: 5000"),
+        (LIMITS, "max_control_line: 160", "max_control_line: 163"),
         (USERS, "max: 2", "max: 3"),
         (USERS, 'deny: ["a.c", "*.b.c"]', 'deny: ["*.b.c"]'),
         (USERS, "no_auth_user: all", "no_auth_user: some"),
@@ -89,7 +93,7 @@ def test_a_planted_difference_is_found_and_shrunk(
         judge = Judge(server_pool.get("genuine", profile.config), other)
         found = first_difference(judge, profile, iter(range(1, SESSIONS_FOR_A_PLANT)))
         assert found is not None
-        small = judge.shrink(found, within_s=3.0)
+        small = judge.shrink(found, within_s=1.0)
     assert len(small.session.steps) <= len(found.session.steps)
     assert small.first != small.second
     assert "after step" in small.report("one", "other")
@@ -122,6 +126,8 @@ def test_what_differs_by_nature_is_forgotten_and_nothing_else() -> None:
     assert normalise([b"MSG a 1 1\r\nx\r\n", b"MSG a 2 1\r\ny\r\n"]) != normalise(
         [b"MSG a 2 1\r\ny\r\n", b"MSG a 1 1\r\nx\r\n"]
     )
+    twice = [b"-ERR 'Invalid Publish Subject'\r\n", b"-ERR 'Invalid Publish Subject'\r\n"]
+    assert normalise(twice) == normalise(twice[1:]) != ()
     assert normalise([b'INFO {"port":1,"x":1} \r\n']) == normalise([b'INFO {"port":2,"x":1} \r\n'])
     assert normalise([b'INFO {"port":1,"x":1} \r\n']) != normalise([b'INFO {"port":1,"x":2} \r\n'])
     assert normalise([b'INFO {"port":1} \r\n']) != normalise([b'INFO {"port":"1"} \r\n'])
@@ -135,4 +141,3 @@ def test_a_session_reads_as_a_script() -> None:
     assert len(ends) == len(session.peers)
     assert len(script) == sum(len(step.operations) + 1 for step in session.steps)
     assert dataclasses.replace(session, seed=1).as_script() == session.as_script()
-    assert random.Random(1).random() == random.Random(1).random()  # noqa: S311
