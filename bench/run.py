@@ -112,10 +112,11 @@ def write_page(rows: list[Row], plan: Plan) -> None:
         f"{machine()}. Medians of {plan.rounds} rounds in turn, "
         f"{plan.seconds:g} s each; {summary(rows)}."
     )
-    replace_section(PAGE, "results", f"{how}\n\n{markdown_table(rows)}")
-    for path in write_plots(rows, PAGE.parent / "img"):
+    plots = write_plots(rows, PAGE.parent / "img")
+    pictures = [f"![{path.stem.replace('-', ' ')}](img/{path.name})" for path in plots]
+    replace_section(PAGE, "results", "\n\n".join([how, *pictures, markdown_table(rows)]))
+    for path in (*plots, PAGE):
         print(f"wrote {path.relative_to(ROOT)}")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -101,8 +101,10 @@ struct Crowd<'a> {
 struct Member {
     socket: TcpStream,
     began: Instant,
-    /// Bytes of the answer that is awaited.
+    /// An unfinished line.
     answer: Vec<u8>,
+    /// How the line that is awaited begins; empty when none is.
+    awaits: &'static [u8],
     greeted: bool,
     wants_login: bool,
 }
@@ -200,7 +202,8 @@ impl<'a> Crowd<'a> {
         epoll::add(&self.poller, &socket, data, epoll::EventFlags::IN).map_err(doing)?;
         let socket = TcpStream::from(socket);
         let answer = Vec::new();
-        let member = Member { socket, began, answer, greeted: false, wants_login: false };
+        let awaits = b"INFO ";
+        let member = Member { socket, began, answer, awaits, greeted: false, wants_login: false };
         self.members.push(Some(member));
         self.waiting += 1;
         Ok(())
@@ -210,11 +213,12 @@ impl<'a> Crowd<'a> {
         if !std::mem::take(&mut member.wants_login) {
             return Ok(());
         }
+        member.awaits = b"PONG\r\n";
         // A few hundred bytes always fit into an empty socket buffer.
         member.socket.write_all(&self.connect).map_err(|error| LoadError::io("send CONNECT", error))
     }
 
-    /// Reads; says whether the awaited line (INFO, then PONG) is whole.
+    /// Reads; says whether the awaited line (INFO, then PONG) came.
     fn advance(&self, member: &mut Member) -> Result<bool, LoadError> {
         let mut buffer = [0; 4096];
         match member.socket.read(&mut buffer) {
@@ -223,15 +227,25 @@ impl<'a> Crowd<'a> {
             Err(error) if try_later(&error) => return Ok(false),
             Err(error) => return Err(self.lost(member, &error.to_string())),
         }
-        if !member.answer.ends_with(b"\n") {
-            return Ok(false);
+        let mut came = false;
+        while let Some(end) = member.answer.iter().position(|&byte| byte == b'\n') {
+            let rest = member.answer.split_off(end + 1);
+            let line = std::mem::replace(&mut member.answer, rest);
+            // Servers ping a client two seconds after its CONNECT: here, while others still wait.
+            if line == b"PING\r\n" {
+                member
+                    .socket
+                    .write_all(b"PONG\r\n")
+                    .map_err(|error| LoadError::io("answer a PING", error))?;
+            } else if !came && line.starts_with(member.awaits) && !member.awaits.is_empty() {
+                came = true;
+                member.awaits = b"";
+            } else {
+                let answered = format!("the server answered \"{}\"", shown(&line));
+                return Err(self.lost(member, &answered));
+            }
         }
-        let wanted: &[u8] = if member.greeted { b"PONG\r\n" } else { b"INFO " };
-        let answer = std::mem::take(&mut member.answer);
-        if answer.starts_with(wanted) {
-            return Ok(true);
-        }
-        Err(self.lost(member, &format!("the server answered \"{}\"", shown(&answer))))
+        Ok(came)
     }
 
     fn lost(&self, member: &Member, what: &str) -> LoadError {
