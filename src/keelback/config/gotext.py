@@ -20,6 +20,7 @@ NANOSECONDS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+FLOAT_EXPONENT_MIN = -6
 INT64_MAX = (1 << 63) - 1
 INT64_MIN = -(1 << 63)
 _DIGITS = "0123456789"
@@ -52,12 +53,12 @@ def _quoted(char: str) -> str:
         return f"\\x{code - 0xDC00:02x}"
     if char == " " or (char.isprintable() and not char.isspace()):
         return char
-    if code < ord(" ") or code == 0x7F:
+    if code < ord(" ") or char == "\x7f":
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= _BMP_MAX else f"\\U{code:08x}"
 
 
-def show(data: Data) -> str:
+def show(data: Data) -> str:  # noqa: PLR0911 - one for each type
     """Write a value as `%v` does; containers by what they are, since Go prints addresses."""
     if isinstance(data, bool):
         return "true" if data else "false"
@@ -88,7 +89,7 @@ def float_text(number: float, *, exponent_max: int) -> str:
     point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
     digits = digits.rstrip("0")
     scientific = point - 1
-    if scientific < -6 or scientific >= exponent_max:
+    if scientific < FLOAT_EXPONENT_MIN or scientific >= exponent_max:
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{tail}e{'-' if scientific < 0 else '+'}{abs(scientific):02d}"
     if point <= 0:
@@ -98,7 +99,7 @@ def float_text(number: float, *, exponent_max: int) -> str:
     return f"{sign}{digits[:point]}.{digits[point:]}"
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: str) -> int:  # noqa: C901 - Go's order of complaints
     """Read a duration such as `1h30m` or `500ms`; the result is in nanoseconds.
 
     Raises:

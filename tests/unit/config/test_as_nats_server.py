@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RUNTIME_ERROR = "runtime error: invalid memory address or nil pointer dereference"
 SEEDS = range(int(os.environ.get("KEELBACK_CONFIG_SEEDS", "2")))
 GENERATED_PER_SEED = 60
+RUNS_FOR_ORDER = 12
 
 
 @pytest.fixture
@@ -52,11 +53,26 @@ def differences(judge: Judge, texts: Sequence[bytes]) -> list[str]:
     found: list[str] = []
     for text, (name, theirs) in zip(texts, judge.verdicts(texts), strict=True):
         mine = ours(name)
-        # Where nats-server goes on after a wrong type, it runs into a nil pointer.
-        expected = sorted(line for line in theirs.lines if RUNTIME_ERROR not in line)
-        if sorted(mine.lines) != expected and not refuses_on_purpose(mine):
+        if is_alike(mine, theirs) or refuses_on_purpose(mine):
+            continue
+        # nats-server reads maps in a random order: what it says may be different each time.
+        again = judge.verdicts([text] * RUNS_FOR_ORDER)
+        if not any(is_alike(ours(other), verdict) for other, verdict in again):
             found.append(f"{text!r}\n  theirs: {theirs.lines}\n  ours:   {mine.lines}")
     return found
+
+
+def is_alike(mine: Verdict, theirs: Verdict) -> bool:
+    """The same lines in any order.
+
+    Where nats-server goes on after a wrong type, it runs into a nil pointer; of a `tls` block it
+    tells the first error that it meets, and Keelback all.
+    """
+    expected = [line for line in theirs.lines if RUNTIME_ERROR not in line]
+    more = [line for line in mine.lines if line not in expected]
+    if theirs.is_accepted or not all("error parsing tls" in line for line in more):
+        return sorted(mine.lines) == sorted(expected)
+    return all(line in mine.lines for line in expected) and bool(mine.lines)
 
 
 def assert_alike(judge: Judge, texts: Sequence[bytes]) -> None:
