@@ -180,6 +180,8 @@ x",
             (r#"{"pass":"a,b}c"}"#, r#"{"pass":"[REDACTED]"}"#),
             (r#"{"pass":"a\"b"}"#, r#"{"pass":"[REDACTED]"}"#),
             (r#"{"PASS":"a"}"#, r#"{"PASS":"[REDACTED]"}"#),
+            ("Pass=a NKey:b", "Pass=[REDACTED]"),
+            ("x, NKey:b", "x, NKey:[REDACTED]"),
             (r#"{"\u0070ass":"a"}"#, r#"{"\u0070ass":"[REDACTED]"}"#),
             (r#"{"\u0070ass":["a","b"]}"#, r#"{"\u0070ass":[REDACTED]}"#),
             (r#"{"x":{"pass":"a"}}"#, r#"{"x":{"pass":"[REDACTED]"}}"#),
@@ -191,7 +193,7 @@ x",
 
     #[test]
     fn long_texts_of_names_take_linear_time() {
-        let names = "pass".repeat(1 << 20);
+        let names = "pass".repeat(1 << 16);
         assert_eq!(redacted(&names), names);
     }
 }

@@ -192,6 +192,35 @@ fn a_byte_that_no_verb_continues_is_an_error_at_once() {
 }
 
 #[test]
+fn each_place_in_a_verb_has_its_state() {
+    // The states in which the genuine server's log names a `!` in place of each byte.
+    let verbs: [(&str, &[u8]); 11] = [
+        ("CONNECT", &[0, 10, 11, 12, 13, 14, 15]),
+        ("INFO", &[0, 71, 72, 73]),
+        ("PING", &[0, 29, 34, 35]),
+        ("PONG", &[0, 29, 37, 38]),
+        ("+OK", &[0, 1, 2]),
+        ("-ERR", &[0, 4, 5, 6, 7]),
+        ("PUB", &[0, 29, 30, 31]),
+        ("HPUB", &[0, 18, 19, 20, 21]),
+        ("HMSG", &[0, 18, 24, 25, 26]),
+        ("SUB", &[0, 43, 44, 45]),
+        ("UNSUB", &[0, 59, 60, 61, 62, 63]),
+    ];
+    for (verb, states) in verbs {
+        for (place, &expected) in states.iter().enumerate() {
+            let input = format!("{}!", &verb[..place]);
+            match violation(input.as_bytes()) {
+                Violation::UnknownOperation { state, offset, .. } => {
+                    assert_eq!((state, offset), (expected, place), "{input}");
+                }
+                other => panic!("{input}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_first_argument_byte_never_ends_the_line() {
     assert_eq!(op(b"CONNECT\n{}\r\n"), Op::Connect(b"\n{}"));
     assert_eq!(publish(b"PUB \nfoo 2\r\nhi\r\n").subject, b"\nfoo");
