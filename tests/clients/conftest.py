@@ -8,10 +8,13 @@ import pytest
 
 from tests.clients import toolchains
 from tests.clients.credentials import Certificates, UserKey, new_certificates, new_user_key
+from tests.support.target import server, start_server, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+__all__ = ["server", "start_server", "target"]
 
 _Tools = TypeVar("_Tools")
 

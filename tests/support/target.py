@@ -1,6 +1,7 @@
-"""pytest plugin: which server the tests are run against, and a way to start it.
+"""pytest plugin: which server the tests are run against, and fixtures that start it.
 
-`pytest -p tests.support.target --target genuine tests/hostile` runs them against nats-server.
+`python -m pytest -p tests.support.target --target genuine tests/hostile` runs them against
+nats-server. A directory whose tests are run so imports the fixtures in its `conftest.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "target" in metafunc.fixturenames:
+    if {"target", "start_server"} <= set(metafunc.fixturenames):
         targets = metafunc.config.getoption("--target") or ["keelback"]
         metafunc.parametrize("target", targets, scope="session")
 
@@ -56,6 +57,12 @@ def pytest_runtest_makereport(
 
 
 _STARTED = pytest.StashKey[list[ServerProcess]]()
+
+
+@pytest.fixture(scope="session")
+def target() -> Target:
+    """The server under test; `--target` names others."""
+    return "keelback"
 
 
 @pytest.fixture
