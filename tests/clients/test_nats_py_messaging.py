@@ -203,7 +203,9 @@ async def test_echo_may_be_switched_off(server: ServerProcess) -> None:
     async with client_of(server, no_echo=True) as silent, client_of(server) as other:
         subscription = await silent.subscribe("echo")
         await silent.publish("echo", b"own")
-        await fence(silent)
+        # It would not hear the message of `fence`: see `test_flush_waits_for_the_server`.
+        await silent.flush()
+        await silent.flush()
         await other.publish("echo", b"another's")
         assert (await subscription.next_msg(_WAIT_S)).data == b"another's"
 
