@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from tests.clients import toolchains
-from tests.clients.credentials import Certificates, UserKey, new_certificates, new_user_key
+from tests.clients.credentials import UserKey, new_user_key
+from tests.support.certificates import Certificates, new_certificates
 from tests.support.target import server, start_server, target
 
 if TYPE_CHECKING:

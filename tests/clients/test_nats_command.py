@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.clients.credentials import PASSWORD, USER, USER_CONFIGURATION, Certificates
+from tests.clients.credentials import PASSWORD, USER, USER_CONFIGURATION
+from tests.support.certificates import Certificates
 from tests.support.raw_client import RawClient
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from tests.clients.credentials import (
     TOKEN_CONFIGURATION,
     USER,
     USER_CONFIGURATION,
-    Certificates,
     UserKey,
     nkey_configuration,
 )
+from tests.support.certificates import Certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
