@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 USER = "derek"
-PASSWORD = "s3cr et-with \"signs\""  # noqa: S105 (a test's password; the signs must survive JSON)
+PASSWORD = 's3cr et-with "signs"'  # noqa: S105 (a test's password; the signs must survive JSON)
 TOKEN = "to-ken-of-the-tests"  # noqa: S105 (as above)
 
 USER_CONFIGURATION = f"""

@@ -175,9 +175,7 @@ def test_bench_service(nats: NatsCommand) -> None:
     assert "msgs/sec" in printed
 
 
-def test_user_and_password(
-    nats_command: Path, start_server: StartServer, tmp_path: Path
-) -> None:
+def test_user_and_password(nats_command: Path, start_server: StartServer, tmp_path: Path) -> None:
     nats = NatsCommand(nats_command, tmp_path, start_server(USER_CONFIGURATION))
     nats.run("pub", "orders", "x", "--user", USER, "--password", PASSWORD)
     assert "Authorization Violation" in nats.run("pub", "orders", "x", succeeds=False)

@@ -1,12 +1,14 @@
 """A crowd of connections that misbehave at a steady pace, as a process of its own.
 
 `python -m tests.hostile.misbehaviour HOST PORT COUNT` connects, prints `READY`, and misbehaves
-until its standard input ends. The pace is fixed: the crowd must not win by taking the processor
-that the server needs, as both may stand on the same few cores.
+until its standard input ends; then it prints how often it did, per second. It keeps a pace and runs
+only when a core has nothing else to do: it must not win by taking the processor that the server and
+the others need, as all may stand on the same few cores.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import select
@@ -96,13 +98,17 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     dice = random.Random(count)
     crowd = [Peer((host, port), number, dice) for number in range(count)]
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     print("READY", flush=True)
+    action_count, began = 0, time.monotonic()
     while not select.select([sys.stdin], [], [], _TICK_S)[0]:
         start = time.monotonic()
         for _ in range(int(ACTIONS_PER_S * _TICK_S)):
             dice.choice(crowd).act()
+            action_count += 1
             if time.monotonic() - start > 10 * _TICK_S:
                 break
+    print(f"{action_count / (time.monotonic() - began):.0f}", flush=True)
     for peer in crowd:
         peer.connection.close()
 

@@ -27,12 +27,15 @@ class RawClient:
         *,
         wait_s: float = _WAIT_S,
         receive_buffer_bytes: int | None = None,
+        source_host: str | None = None,
     ) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(wait_s)
         if receive_buffer_bytes is not None:
             # Before the connection exists: it decides the window that is offered.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        if source_host is not None:
+            self.socket.bind((source_host, 0))
         self.socket.connect(address)
         self._inbound = b""
 
