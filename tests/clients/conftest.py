@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _or_skip(prepare: Callable[[], _Tools]) -> _Tools:
     try:
         return prepare()
-    except toolchains.ToolchainMissing as missing:
+    except toolchains.ToolchainMissingError as missing:
         pytest.skip(str(missing))
 
 

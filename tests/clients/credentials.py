@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+
 from nacl.signing import SigningKey
 
 USER = "derek"
-PASSWORD = 's3cr et-with "signs"'  # noqa: S105 (a test's password; the signs must survive JSON)
-TOKEN = "to-ken-of-the-tests"  # noqa: S105 (as above)
+PASSWORD = 's3cr et-with "signs"'  # noqa: S105 (a test's; its signs must survive JSON)
+TOKEN = "to-ken-of-the-tests"  # noqa: S105 (a test's)
 
 USER_CONFIGURATION = f"""
 authorization {{

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.clients.credentials import PASSWORD, USER, USER_CONFIGURATION
-from tests.support.certificates import Certificates
 from tests.support.raw_client import RawClient
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from tests.support.certificates import Certificates
     from tests.support.processes import ServerProcess
     from tests.support.target import StartServer
 

@@ -1,5 +1,8 @@
 """nats-py: who is let in and how, TLS, and what happens when the server goes."""
 
+# The types of nats-py are incomplete: a bare `Future` is among the arguments of `subscribe`.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -19,11 +22,13 @@ from tests.clients.credentials import (
     UserKey,
     nkey_configuration,
 )
-from tests.support.certificates import Certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nats.aio.client import Client
+
+    from tests.support.certificates import Certificates
     from tests.support.processes import ServerProcess
     from tests.support.target import StartServer
 
@@ -148,7 +153,7 @@ async def test_what_was_published_while_away_is_sent_later(start_server: StartSe
         await client.close()
 
 
-async def _connect(server: ServerProcess, **options: object) -> nats.aio.client.Client:
+async def _connect(server: ServerProcess, **options: object) -> Client:
     return await nats.connect(server.url, allow_reconnect=False, **options)  # type: ignore[arg-type]
 
 

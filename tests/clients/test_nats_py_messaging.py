@@ -1,5 +1,8 @@
 """nats-py: publish and subscribe, requests, queue groups, headers, unsubscribing, draining."""
 
+# The types of nats-py are incomplete: a bare `Future` is among the arguments of `subscribe`.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -8,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import nats
 import pytest
-from nats.errors import MaxPayloadError, NoRespondersError, TimeoutError as NatsTimeoutError
+from nats.errors import MaxPayloadError, NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
     from tests.support.processes import ServerProcess
     from tests.support.target import StartServer
@@ -210,10 +215,10 @@ async def test_echo_may_be_switched_off(server: ServerProcess) -> None:
         assert (await subscription.next_msg(_WAIT_S)).data == b"another's"
 
 
-async def _subjects(subscription: nats.aio.subscription.Subscription, count: int) -> list[str]:
+async def _subjects(subscription: Subscription, count: int) -> list[str]:
     return [(await subscription.next_msg(_WAIT_S)).subject for _ in range(count)]
 
 
-async def _waiting(subscription: nats.aio.subscription.Subscription) -> list[bytes]:
+async def _waiting(subscription: Subscription) -> list[bytes]:
     """All that is delivered already; the caller has fenced."""
     return [(await subscription.next_msg(_WAIT_S)).data for _ in range(subscription.pending_msgs)]

@@ -18,11 +18,11 @@ from tests.clients.credentials import (
     UserKey,
     nkey_configuration,
 )
-from tests.support.certificates import Certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.certificates import Certificates
     from tests.support.target import StartServer
 
 # The checks stop by themselves after 20 s.

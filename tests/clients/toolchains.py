@@ -1,6 +1,6 @@
 """Clients of other languages: installed or built once, under `.build/`, which git ignores.
 
-Each function returns what a test runs, or raises `ToolchainMissing` with the reason to skip.
+Each function returns what a test runs, or raises `ToolchainMissingError` with the reason to skip.
 An installation that fails is an error, not a reason to skip.
 """
 
@@ -28,7 +28,7 @@ NATS_COMMAND_VERSION = "v0.5.1"
 INSTALL_TIME_MAX_S = 900.0
 
 
-class ToolchainMissing(Exception):
+class ToolchainMissingError(Exception):
     """The tools for one language are not on this machine; the message names them."""
 
 
@@ -80,7 +80,7 @@ def _tool(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         message = f"toolchain missing: no `{name}` on PATH"
-        raise ToolchainMissing(message)
+        raise ToolchainMissingError(message)
     return found
 
 

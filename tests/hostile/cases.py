@@ -8,7 +8,6 @@ The tests run each kind; `promises.py` runs hundreds of all of them. The answers
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from tests.support.raw_client import CONNECT, RawClient
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from tests.support.processes import ServerProcess
@@ -49,7 +49,7 @@ class Session:
     """Sent and answered first; empty when `data` is the first that the server hears."""
 
 
-class WrongAnswer(Exception):
+class WrongAnswerError(Exception):
     """The server answered a session in another way; the message tells both ways."""
 
 
@@ -57,7 +57,7 @@ def run_session(server: ServerProcess, session: Session) -> None:
     """Be that peer.
 
     Raises:
-        WrongAnswer: the session ended in another way than it must.
+        WrongAnswerError: the session ended in another way than it must.
         TimeoutError: the server did not answer.
     """
     with RawClient(server.address) as client:
@@ -91,7 +91,7 @@ def _judge(session: Session, answer: bytes) -> None:
             f"{session.data[:100]!r} must be {session.outcome.value} {session.answer!r}, "
             f"but was answered {answer[-300:]!r}"
         )
-        raise WrongAnswer(message)
+        raise WrongAnswerError(message)
 
 
 def oversized_control_line(seed: random.Random) -> Session:
@@ -128,8 +128,17 @@ def negative_number(seed: random.Random) -> Session:
 def missing_arguments(seed: random.Random) -> Session:
     """Too few arguments, or too many."""
     line = seed.choice(
-        [b"PUB", b"PUB a", b"PUB a b c 5", b"HPUB a 5", b"HPUB a b c 5 5", b"SUB", b"SUB a"]
-        + [b"SUB a b c d", b"UNSUB 1 2 3"],
+        [
+            b"PUB",
+            b"PUB a",
+            b"PUB a b c 5",
+            b"HPUB a 5",
+            b"HPUB a b c 5 5",
+            b"SUB",
+            b"SUB a",
+            b"SUB a b c d",
+            b"UNSUB 1 2 3",
+        ],
     )
     # A verb alone is not yet one: its arguments begin after a space.
     return Session(line + b" \r\n", Outcome.CLOSED_IN_SILENCE)

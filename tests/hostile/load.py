@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tests.support.raw_client import RawClient
 
@@ -46,7 +46,7 @@ class Publisher:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="publisher")
 
-    def __enter__(self) -> Publisher:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -68,7 +68,7 @@ class Publisher:
 
     def _run(self) -> None:
         connection = self._client.socket
-        connection.setblocking(False)
+        connection.settimeout(0)
         block, offset, tail = memoryview(self._block), 0, b""
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
@@ -96,7 +96,7 @@ def readers(server: ServerProcess, subjects: Sequence[str]) -> Generator[None]:
         scratch = bytearray(_READ_BYTES)
         with selectors.DefaultSelector() as selector:
             for client in clients:
-                client.socket.setblocking(False)
+                client.socket.settimeout(0)
                 selector.register(client.socket, selectors.EVENT_READ)
             while not stopping.is_set():
                 for key, _ in selector.select(_STEP_S):

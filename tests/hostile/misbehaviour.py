@@ -88,7 +88,7 @@ class Peer:
         }.get(self.role, CONNECT)
         if first:
             connection.send(first)
-        connection.setblocking(False)
+        connection.settimeout(0)
         return connection
 
 

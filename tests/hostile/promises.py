@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.hostile.bounds import MIB, assert_serving
-from tests.hostile.cases import KINDS, WrongAnswer, run_session
+from tests.hostile.cases import KINDS, WrongAnswerError, run_session
 from tests.hostile.load import Publisher, cut_off_after, deaf, readers
 from tests.support.processes import REPOSITORY, TARGETS, ServerProcess, Target
 from tests.support.raw_client import RawClient
@@ -136,7 +136,7 @@ def hostile_sessions(target: Target, scale: Scale) -> list[Figure]:
         for kind, number in sessions:
             try:
                 run_session(server, KINDS[kind](random.Random(f"{kind} {number}")))
-            except (WrongAnswer, TimeoutError, EOFError) as error:
+            except (WrongAnswerError, TimeoutError, EOFError) as error:
                 wrong.append(f"{kind} {number}: {error}")
         assert_serving(server)
         growth = server.resident_bytes_peak() - before
@@ -198,7 +198,7 @@ def latency_beside_a_crowd(target: Target, scale: Scale) -> list[Figure]:
         "{} of {:,} misbehave each second"
     ).format(*(each * 1e6 for each in medians), pace, CROWD)
     promise = f"others' p99 of request-reply while {CROWD:,} misbehave"
-    return [Figure(promise, medians[2] / medians[0], "×", 2, detail=detail)]
+    return [Figure(promise, medians[2] / medians[0], "times", 2, detail=detail)]
 
 
 @dataclass(slots=True)
@@ -210,8 +210,14 @@ class _Crowd:
 @contextmanager
 def _crowd(server: ServerProcess) -> Generator[_Crowd]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.hostile.misbehaviour", server.host, str(server.port)]
-        + [str(CROWD)],
+        [
+            sys.executable,
+            "-m",
+            "tests.hostile.misbehaviour",
+            server.host,
+            str(server.port),
+            str(CROWD),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=REPOSITORY,
@@ -263,12 +269,10 @@ def rate_beside_one_stuck(target: Target, scale: Scale) -> list[Figure]:
     ratios: list[float] = []
     details: list[str] = []
     for _ in range(scale.rounds):
-        with running(target) as server, readers(server, ["load"]):
-            with Publisher(server, ["load"]) as publisher:
-                publisher.rate(scale.window_s / 3)
-                alone = publisher.rate(scale.window_s)
-                with deaf(server, ["load"]):
-                    beside = publisher.rate(scale.window_s)
+        with _publishing(target) as (server, publisher):
+            alone = publisher.rate(scale.window_s)
+            with deaf(server, ["load"]):
+                beside = publisher.rate(scale.window_s)
         ratios.append(beside / alone)
         details.append(f"{alone / 1e6:.2f} → {beside / 1e6:.2f} M/s")
     promise = f"publisher's rate in the {scale.window_s:g} s after one subscriber sticks"
@@ -281,16 +285,14 @@ def rate_beside_a_hundred_stuck(target: Target, scale: Scale) -> list[Figure]:
     kept_s: list[float] = []
     details: list[str] = []
     for _ in range(scale.rounds):
-        with running(target, "max_pending: 1MB\n") as server, readers(server, ["load"]):
-            descriptors = server.descriptor_count() + 1
-            with Publisher(server, ["load"]) as publisher:
-                publisher.rate(scale.window_s / 3)
-                alone = publisher.rate(scale.window_s)
-                with deaf(server, ["load"] * 100):
-                    start = time.monotonic()
-                    beside = publisher.rate(scale.window_s)
-                    cut_off_after(server, descriptors, SLOW_TIME_MAX_S)
-                    kept_s.append(time.monotonic() - start)
+        with _publishing(target, "max_pending: 1MB\n") as (server, publisher):
+            descriptors = server.descriptor_count()
+            alone = publisher.rate(scale.window_s)
+            with deaf(server, ["load"] * 100):
+                start = time.monotonic()
+                beside = publisher.rate(scale.window_s)
+                cut_off_after(server, descriptors, SLOW_TIME_MAX_S)
+                kept_s.append(time.monotonic() - start)
         ratios.append(beside / alone)
         details.append(f"{alone / 1e6:.2f} → {beside / 1e6:.2f} M/s")
     # The last of them goes at the latest when its `write_deadline` (10 s) is over.
@@ -300,6 +302,21 @@ def rate_beside_a_hundred_stuck(target: Target, scale: Scale) -> list[Figure]:
         _share(promise, ratios, 80, details),
         Figure("time until the last of that hundred is cut off", kept, "s", 12),
     ]
+
+
+@contextmanager
+def _publishing(
+    target: Target, configuration: str = ""
+) -> Generator[tuple[ServerProcess, Publisher]]:
+    """A server with a publisher at full speed and one subscriber that reads it all."""
+    with (
+        running(target, configuration) as server,
+        readers(server, ["load"]),
+        Publisher(server, ["load"]) as publisher,
+    ):
+        # The first second is not counted: buffers and windows grow in it.
+        publisher.rate(1.0)
+        yield server, publisher
 
 
 def _share(promise: str, ratios: list[float], bound: float, details: list[str]) -> Figure:

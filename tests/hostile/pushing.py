@@ -30,7 +30,7 @@ def push(data_of: Mapping[RawClient, bytes], *, time_max_s: float) -> set[RawCli
     deadline = time.monotonic() + time_max_s
     with selectors.DefaultSelector() as selector:
         for client in views:
-            client.socket.setblocking(False)
+            client.socket.settimeout(0)
             selector.register(client.socket, selectors.EVENT_WRITE, client)
         while selector.get_map() and time.monotonic() < deadline:
             ready = selector.select(_STILL_S)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hostile.bounds import descriptors_return, unharmed
-from tests.hostile.cases import KINDS, Outcome, Session, WrongAnswer, nested_json, run_session
+from tests.hostile.cases import KINDS, Outcome, Session, WrongAnswerError, nested_json, run_session
 from tests.support.raw_client import RawClient
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def test_there_are_five_hundred_sessions_of_all_outcomes() -> None:
 
 
 def test_a_wrong_answer_is_noticed(server: ServerProcess) -> None:
-    with pytest.raises(WrongAnswer):
+    with pytest.raises(WrongAnswerError):
         run_session(server, Session(b"SUB a..b 1\r\n", Outcome.SERVED))
-    with pytest.raises(WrongAnswer):
+    with pytest.raises(WrongAnswerError):
         run_session(server, Session(b"PUB a x\r\n", Outcome.CLOSED_WITH_ERROR, b"Parser Error"))
 
 

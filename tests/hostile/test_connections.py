@@ -136,8 +136,17 @@ def test_more_connections_than_allowed(start_server: StartServer) -> None:
         CONNECT + b"PING\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
     ],
-    ids=["huge record", "short hello", "empty hello", "empty records", "SSL 2", "NUL"]
-    + ["every byte", "plain NATS", "HTTP"],
+    ids=[
+        "huge record",
+        "short hello",
+        "empty hello",
+        "empty records",
+        "SSL 2",
+        "NUL",
+        "every byte",
+        "plain NATS",
+        "HTTP",
+    ],
 )
 def test_garbage_instead_of_tls(
     garbage: bytes, start_server: StartServer, certificates: Certificates

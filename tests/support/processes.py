@@ -30,11 +30,11 @@ _STOP_TIME_MAX_S = 10.0
 _LISTENING = re.compile(r"Listening for client connections on (\S+):(\d+)\n")
 
 
-class ServerMissing(Exception):
+class ServerMissingError(Exception):
     """There is no such server on this machine; the message says where it was looked for."""
 
 
-class ServerDied(Exception):
+class ServerDiedError(Exception):
     """The server ended before it was ready; the message holds its log."""
 
 
@@ -42,7 +42,7 @@ def server_command(target: Target) -> str:
     """Find the executable of a target.
 
     Raises:
-        ServerMissing: it is not where it should be.
+        ServerMissingError: it is not where it should be.
     """
     if target == "genuine":
         beside = Path(sys.executable).with_name("nats-server")
@@ -51,12 +51,12 @@ def server_command(target: Target) -> str:
         )
         if found is None:
             message = "no nats-server: neither NATS_SERVER, nor beside this Python, nor on PATH"
-            raise ServerMissing(message)
+            raise ServerMissingError(message)
         return found
     found = os.environ.get("KEELBACK_SERVER") or str(REPOSITORY / ".venv/bin/keelback-server")
     if not Path(found).exists():
         message = f"no keelback-server at {found}: run `make build` or set KEELBACK_SERVER"
-        raise ServerMissing(message)
+        raise ServerMissingError(message)
     return found
 
 
@@ -90,8 +90,8 @@ class ServerProcess:
             port: to listen on; without it the system chooses.
 
         Raises:
-            ServerMissing: there is no such server.
-            ServerDied: it ended, or was not ready in time.
+            ServerMissingError: there is no such server.
+            ServerDiedError: it ended, or was not ready in time.
         """
         number = len(list(directory.glob("server-*.log"))) + 1
         log_file = directory / f"server-{number}.log"
@@ -113,7 +113,7 @@ class ServerProcess:
             if process.poll() is not None or time.monotonic() > deadline:
                 _end(process)
                 message = f"{' '.join(command)} was not ready (exit {process.returncode}):\n{text}"
-                raise ServerDied(message)
+                raise ServerDiedError(message)
             time.sleep(0.002)
 
     @property

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from tests.support.processes import TARGETS, ServerMissing, ServerProcess, Target, server_command
+from tests.support.processes import (
+    TARGETS,
+    ServerMissingError,
+    ServerProcess,
+    Target,
+    server_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -51,7 +57,7 @@ def pytest_runtest_makereport(
     """Put the logs of the test's servers into the report of a failure."""
     report = yield
     if report.failed:
-        for server in item.stash.get(_STARTED, []):
+        for server in item.stash.get(_STARTED, ()):
             report.sections.append((f"log of {server.target} on {server.port}", server.log()))
     return report
 
@@ -72,7 +78,7 @@ def start_server(
     """A function that starts servers of the target; all are stopped at the end."""
     try:
         server_command(target)
-    except ServerMissing as missing:
+    except ServerMissingError as missing:
         pytest.skip(str(missing))
     started: list[ServerProcess] = []
     request.node.stash[_STARTED] = started
