@@ -1,0 +1,173 @@
+"""nats-py: who is let in and how, TLS, and what happens when the server goes."""
+
+# The types of nats-py are incomplete: a bare `Future` is among the arguments of `subscribe`.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+
+import nats
+import pytest
+from nats.errors import AuthorizationError, Error, NoServersError
+
+from tests.clients.credentials import (
+    PASSWORD,
+    TOKEN,
+    TOKEN_CONFIGURATION,
+    USER,
+    USER_CONFIGURATION,
+    UserKey,
+    nkey_configuration,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nats.aio.client import Client
+
+    from tests.support.certificates import Certificates
+    from tests.support.processes import ServerProcess
+    from tests.support.target import StartServer
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
+
+_WAIT_S = 10.0
+
+
+async def test_user_and_password(start_server: StartServer) -> None:
+    server = start_server(USER_CONFIGURATION)
+    await _admitted(server, user=USER, password=PASSWORD)
+    await _refused(server, user=USER, password="wrong")  # noqa: S106 (that is the point)
+    await _refused(server, user="nobody", password=PASSWORD)
+    await _refused(server)
+
+
+async def test_token(start_server: StartServer) -> None:
+    server = start_server(TOKEN_CONFIGURATION)
+    await _admitted(server, token=TOKEN)
+    await _refused(server, token="wrong")  # noqa: S106 (that is the point)
+    await _refused(server)
+
+
+async def test_nkey(
+    start_server: StartServer, user_key: UserKey, stranger_key: UserKey, tmp_path: Path
+) -> None:
+    server = start_server(nkey_configuration(user_key))
+    known, unknown = tmp_path / "known.nk", tmp_path / "unknown.nk"
+    known.write_text(user_key.seed)
+    unknown.write_text(stranger_key.seed)
+    await _admitted(server, nkeys_seed=str(known))
+    await _refused(server, nkeys_seed=str(unknown))
+    await _refused(server)
+
+
+async def test_a_denied_subject_is_reported_and_the_connection_lives_on(
+    start_server: StartServer,
+) -> None:
+    server = start_server(USER_CONFIGURATION)
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    client = await nats.connect(
+        server.url, user=USER, password=PASSWORD, error_cb=errors.put, allow_reconnect=False
+    )
+    try:
+        await client.publish("forbidden", b"")
+        error = await asyncio.wait_for(errors.get(), _WAIT_S)
+        assert 'permissions violation for publish to "forbidden"' in str(error).lower()
+        await client.flush()
+    finally:
+        await client.close()
+
+
+async def test_tls(start_server: StartServer, certificates: Certificates) -> None:
+    server = start_server(certificates.configuration())
+    trusting = ssl.create_default_context(cafile=str(certificates.authority))
+    await _admitted(server, tls=trusting)
+    with pytest.raises((ssl.SSLError, NoServersError)):
+        await _connect(server, tls=ssl.create_default_context())
+
+
+async def test_tls_with_client_certificates(
+    start_server: StartServer, certificates: Certificates
+) -> None:
+    server = start_server(certificates.configuration(verify=True))
+    known = ssl.create_default_context(cafile=str(certificates.authority))
+    known.load_cert_chain(certificates.client, certificates.client_key)
+    await _admitted(server, tls=known)
+    nameless = ssl.create_default_context(cafile=str(certificates.authority))
+    with pytest.raises((OSError, Error, asyncio.IncompleteReadError)):
+        await _admitted(server, tls=nameless)
+
+
+async def test_a_client_comes_back_with_its_subscriptions(start_server: StartServer) -> None:
+    server = start_server()
+    gone, back = asyncio.Event(), asyncio.Event()
+
+    async def on_gone() -> None:
+        gone.set()
+
+    async def on_back() -> None:
+        back.set()
+
+    client = await nats.connect(
+        server.url,
+        reconnect_time_wait=0.05,
+        max_reconnect_attempts=-1,
+        disconnected_cb=on_gone,
+        reconnected_cb=on_back,
+    )
+    try:
+        subscription = await client.subscribe("after")
+        await client.flush()
+        server.stop()
+        await asyncio.wait_for(gone.wait(), _WAIT_S)
+        start_server(port=server.port)
+        await asyncio.wait_for(back.wait(), _WAIT_S)
+        await client.publish("after", b"back")
+        assert (await subscription.next_msg(_WAIT_S)).data == b"back"
+    finally:
+        await client.close()
+
+
+async def test_what_was_published_while_away_is_sent_later(start_server: StartServer) -> None:
+    server = start_server()
+    gone = asyncio.Event()
+
+    async def on_gone() -> None:
+        gone.set()
+
+    client = await nats.connect(
+        server.url, reconnect_time_wait=0.05, max_reconnect_attempts=-1, disconnected_cb=on_gone
+    )
+    try:
+        subscription = await client.subscribe("kept")
+        await client.flush()
+        server.stop()
+        await asyncio.wait_for(gone.wait(), _WAIT_S)
+        await client.publish("kept", b"while away")
+        start_server(port=server.port)
+        assert (await subscription.next_msg(_WAIT_S)).data == b"while away"
+    finally:
+        await client.close()
+
+
+async def _connect(server: ServerProcess, **options: object) -> Client:
+    return await nats.connect(server.url, allow_reconnect=False, **options)  # type: ignore[arg-type]
+
+
+async def _admitted(server: ServerProcess, **options: object) -> None:
+    """One message there and back proves that the client is in."""
+    client = await _connect(server, **options)
+    try:
+        subscription = await client.subscribe("in")
+        await client.publish("in", b"here")
+        assert (await subscription.next_msg(_WAIT_S)).data == b"here"
+    finally:
+        await client.close()
+
+
+async def _refused(server: ServerProcess, **options: object) -> None:
+    with pytest.raises((AuthorizationError, Error), match=r"(?i)authorization violation"):
+        await _connect(server, **options)
