@@ -48,6 +48,7 @@ lint: build ## formatters, linters, types, generated pages
 	$(BIN)/python -m mypy.stubtest --concise keelback._core
 	$(BIN)/lint-imports
 	$(BIN)/python tools/tidy.py
+	$(BIN)/python tools/generate_configuration_docs.py --check
 
 format: build ## format all sources
 	cargo fmt --all

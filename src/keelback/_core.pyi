@@ -7,6 +7,25 @@ Times are seconds, sizes are bytes. Records are immutable and take keywords only
 
 from typing import Final, Literal, final
 
+__all__ = [
+    "Admission",
+    "AuthRequest",
+    "CoreError",
+    "FastUser",
+    "Gate",
+    "Limits",
+    "Listener",
+    "LogLine",
+    "Permissions",
+    "Pipe",
+    "Plane",
+    "Refusal",
+    "ServerInfo",
+    "SlowConsumer",
+    "TlsConfig",
+    "__version__",
+]
+
 __version__: Final[str]
 
 class CoreError(Exception):
@@ -35,8 +54,11 @@ class Limits:
 
 @final
 class ServerInfo:
-    """What INFO says of the server; the core adds what belongs to one connection
-    (`client_id`, `client_ip`, `nonce`, `connect_info` and its fields)."""
+    """What INFO says of the server, for every connection the same.
+
+    The core adds what belongs to one (`client_id`, `client_ip`, `nonce`, `connect_info` and its
+    fields).
+    """
 
     def __new__(
         cls,
@@ -45,7 +67,7 @@ class ServerInfo:
         server_name: str,
         version: str,
         go: str,
-        git_commit: str = "",
+        git_commit: str = ...,
         host: str,
         port: int,
         headers: bool = True,
@@ -56,13 +78,13 @@ class ServerInfo:
         max_payload: int = 1048576,
         jetstream: bool = False,
         nonce: bool = False,
-        cluster: str = "",
-        domain: str = "",
-        connect_urls: list[str] = [],
+        cluster: str = ...,
+        domain: str = ...,
+        connect_urls: list[str] = ...,
         ldm: bool = False,
         api_level: int = 0,
-        xkey: str = "",
-        keelback: str = "",
+        xkey: str = ...,
+        keelback: str = ...,
     ) -> ServerInfo: ...
 
 @final
@@ -78,9 +100,9 @@ class Permissions:
         cls,
         *,
         publish_allow: list[str] | None = None,
-        publish_deny: list[str] = [],
+        publish_deny: list[str] = ...,
         subscribe_allow: list[tuple[str, str | None]] | None = None,
-        subscribe_deny: list[tuple[str, str | None]] = [],
+        subscribe_deny: list[tuple[str, str | None]] = ...,
         responses: tuple[int, float] | None = None,
     ) -> Permissions:
         """Raises CoreError: a subject is invalid; the message names it."""
@@ -96,7 +118,7 @@ class FastUser:
         password: str,
         account: str,
         permissions: Permissions | None = None,
-        connection_types: list[str] = [],
+        connection_types: list[str] = ...,
     ) -> FastUser: ...
 
 @final
@@ -104,10 +126,12 @@ class Gate:
     """How a CONNECT is decided, as far as that needs no thought.
 
     In this order:
-    1. `required` False: everybody is admitted to `default_account` without permissions.
+    1. `required` False: everybody is admitted to `default_account` (`$G` unless given) without
+       permissions.
     2. CONNECT with `nkey` (when `ask_nkey`), or any CONNECT when `ask_all`: Python is asked.
     3. `users` not empty, or `ask_users` not empty, and a `user` given: a name in `users` is
-       compared here (constant time); a name in `ask_users` is asked of Python; another name is refused.
+       compared here (constant time); a name in `ask_users` is asked of Python; another name is
+       refused.
     4. No credential at all and `anonymous` set: admitted as that user.
     5. `token` set: compared here; `ask_token`: asked of Python (bcrypt).
     6. Refused.
@@ -121,9 +145,9 @@ class Gate:
         cls,
         *,
         required: bool = False,
-        default_account: str = "$G",
-        users: list[FastUser] = [],
-        ask_users: list[str] = [],
+        default_account: str = ...,
+        users: list[FastUser] = ...,
+        ask_users: list[str] = ...,
         ask_nkey: bool = False,
         ask_all: bool = False,
         token: str | None = None,
@@ -152,17 +176,20 @@ class TlsConfig:
         verify: bool = False,
         request_client_certificate: bool = False,
         min_version: Literal["1.2", "1.3"] = "1.2",
-        cipher_suites: list[str] = [],
-        curve_preferences: list[str] = [],
+        cipher_suites: list[str] = ...,
+        curve_preferences: list[str] = ...,
         timeout: float = 2.0,
-        pinned: list[str] = [],
+        pinned: list[str] = ...,
     ) -> TlsConfig: ...
 
 @final
 class Listener:
-    """Where and how clients connect. `tls_mode`: `"off"`, `"required"`, `"available"`
-    (allow_non_tls: the first byte decides), `"first"` (handshake before INFO; with
-    `first_fallback` seconds the plain INFO is sent when no handshake began by then)."""
+    """Where and how clients connect.
+
+    `tls_mode`: `"off"`, `"required"`, `"available"` (allow_non_tls: the first byte decides),
+    `"first"` (handshake before INFO; with `first_fallback` seconds the plain INFO is sent when no
+    handshake began by then).
+    """
 
     def __new__(
         cls,
@@ -213,8 +240,6 @@ class LogLine:
     level: Literal["INF", "WRN", "ERR", "DBG", "TRC"]
     text: str
 
-Event = AuthRequest | SlowConsumer | LogLine
-
 @final
 class Admission:
     """The answer yes. `label` is how logs name the user: `user:bob`, `nkey:U…`, `token`."""
@@ -236,9 +261,11 @@ class Refusal:
 
 @final
 class Pipe:
-    """The client's end of an in-process connection: a bounded memory pipe that speaks the
-    client protocol. Non-blocking; `fileno()` is readable (an eventfd) while `recv` has bytes,
-    or after room came back to a pipe that `send` found full."""
+    """The client's end of an in-process connection: a bounded memory pipe, in the client protocol.
+
+    Non-blocking; `fileno()` is readable (an eventfd) while `recv` has bytes, or after room came
+    back to a pipe that `send` found full.
+    """
 
     def fileno(self) -> int: ...
     def send(self, data: bytes) -> int:
@@ -280,7 +307,7 @@ class Plane:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_pipe(self) -> Pipe: ...
-    def take_events(self, at_most: int = 1024) -> list[Event]: ...
+    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogLine]: ...
     def admit(self, admissions: list[Admission]) -> None: ...
     def refuse(self, refusals: list[Refusal]) -> None: ...
     def close(self, connection: int, reason: str) -> None:
@@ -288,14 +315,16 @@ class Plane:
 
     def connections(self) -> list[int]: ...
     def stats(self) -> dict[str, int]:
-        """Counters of the server: connections, total_connections, subscriptions, in_msgs,
-        out_msgs, in_bytes, out_bytes, slow_consumers, stalls, pending_bytes,
-        and `closed:<reason>` counts."""
+        """Counters of the server.
+
+        connections, total_connections, subscriptions, in_msgs, out_msgs, in_bytes, out_bytes,
+        slow_consumers, stalls, pending_bytes, and `closed:<reason>` for each reason.
+        """
 
     def set_log(
         self,
         *,
-        fd: int = -1,
+        fd: int = ...,
         debug: bool = False,
         trace: bool = False,
         logtime: bool = True,

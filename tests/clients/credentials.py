@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 USER = "derek"
-PASSWORD = 's3cr et-with "signs"'  # noqa: S105 (a test's; its signs must survive JSON)
-TOKEN = "to-ken-of-the-tests"  # noqa: S105 (a test's)
+PASSWORD = 's3cr et-with "signs"'
+TOKEN = "to-ken-of-the-tests"
 
 USER_CONFIGURATION = f"""
 authorization {{

@@ -40,7 +40,7 @@ _WAIT_S = 10.0
 async def test_user_and_password(start_server: StartServer) -> None:
     server = start_server(USER_CONFIGURATION)
     await _admitted(server, user=USER, password=PASSWORD)
-    await _refused(server, user=USER, password="wrong")  # noqa: S106 (that is the point)
+    await _refused(server, user=USER, password="wrong")
     await _refused(server, user="nobody", password=PASSWORD)
     await _refused(server)
 
@@ -48,7 +48,7 @@ async def test_user_and_password(start_server: StartServer) -> None:
 async def test_token(start_server: StartServer) -> None:
     server = start_server(TOKEN_CONFIGURATION)
     await _admitted(server, token=TOKEN)
-    await _refused(server, token="wrong")  # noqa: S106 (that is the point)
+    await _refused(server, token="wrong")
     await _refused(server)
 
 

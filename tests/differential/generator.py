@@ -94,7 +94,7 @@ def generate(seed: int, profile: Profile) -> Session:
 class _Generator:
     def __init__(self, seed: int, profile: Profile) -> None:
         self._seed = seed
-        self._random = random.Random(f"{profile.name}:{seed}")  # noqa: S311 - seeded on purpose
+        self._random = random.Random(f"{profile.name}:{seed}")
         self._profile = profile
         self._payload_number = 0
         # Once a connection has ended, its interest goes away at a time of its own: whoever asks

@@ -57,7 +57,7 @@ class Judge:
         for attempt in range(REPEATS + 1):
             # Each server gets its own cuts: no split of the bytes may change an answer.
             for number, outcomes in enumerate((firsts, seconds)):
-                splits = random.Random(f"{session.seed}:{attempt}:{number}")  # noqa: S311
+                splits = random.Random(f"{session.seed}:{attempt}:{number}")
                 outcomes[hold(session, self._servers[number], splits)] = None
             if firsts.keys() & seconds.keys():
                 self.unstable_count += attempt > 0

@@ -20,7 +20,7 @@ class Profile:
     headers: bool = True
 
 
-def _login(user: str, password: str = "x") -> dict[str, str]:  # noqa: S107 - a test's
+def _login(user: str, password: str = "x") -> dict[str, str]:
     return {"user": user, "pass": password}
 
 

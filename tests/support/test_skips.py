@@ -26,7 +26,7 @@ def test_a_skip_is_judged_on_ci(tmp_path: Path, text: str, ci: str, *, fails: bo
     path = tmp_path / "test_example.py"
     path.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(tmp_path)]
-    run = subprocess.run(  # noqa: S603 - this Python, our own file
+    run = subprocess.run(
         [*command, "-p", "no:cacheprovider", str(path)],
         cwd=REPOSITORY,
         env={**os.environ, "CI": ci},

@@ -177,6 +177,9 @@ class Plane:
     def add_account(self, name: str) -> None:
         self.calls.append(("add_account", name))
 
+    def set_system_account(self, name: str) -> None:
+        self.calls.append(("set_system_account", name))
+
     def open_pipe(self) -> Pipe:
         self.pipes.append(Pipe())
         return self.pipes[-1]

@@ -57,7 +57,7 @@ class Option:
         "zero_is_default",
     )
 
-    def __init__(  # noqa: PLR0913 - a record, keywords only
+    def __init__(
         self,
         kind: Kind,
         *,
@@ -98,7 +98,7 @@ class Option:
         return (self.key, *self.aliases)
 
 
-def option(  # noqa: PLR0913 - a record, keywords only
+def option(
     kind: Kind,
     *,
     default: T,

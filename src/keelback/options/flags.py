@@ -30,7 +30,7 @@ class Flag:
 
     __slots__ = ("help", "is_supported", "names", "option", "placeholder", "takes")
 
-    def __init__(  # noqa: PLR0913 - a record
+    def __init__(
         self,
         names: str,
         takes: str,

@@ -28,7 +28,7 @@ class ServerOptions(Block):
 
     host: str = option(
         TEXT,
-        default="0.0.0.0",  # noqa: S104 - nats-server's default
+        default="0.0.0.0",
         aliases=("net",),
         zero_is_default=True,
         help="The address that clients connect to. `listen` gives host and port at once.",

@@ -71,6 +71,7 @@ def compile_settings(
             fast_producer_stall=not limits.no_fast_producer_stall,
         ),
         auth=compile_auth(options, authenticate),
+        system_account=options.system_account,
         tls=None if options.tls is None else _tls(options.tls, optional=options.allow_non_tls),
         log=LogSettings(
             debug=log.debug,

@@ -175,6 +175,7 @@ class Lifecycle:
                 files.write_pid_file(settings.pid_file)
             for account in sorted(settings.auth.accounts - {GLOBAL_ACCOUNT}):
                 plane.add_account(account)
+            plane.set_system_account(settings.system_account)
             listener = compile_listener(settings)
             try:
                 self.host, self.port = plane.listen(listener)

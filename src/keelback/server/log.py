@@ -7,7 +7,6 @@ order. Embedded, they go to Python's `logging.getLogger("keelback")` instead, as
 from __future__ import annotations
 
 import os
-import time
 import sys
 import time
 

@@ -93,6 +93,7 @@ class ServerSettings(Record):
     headers: bool = True
     limits: LimitSettings = LimitSettings()
     auth: AuthRules = AuthRules()
+    system_account: str = "$SYS"
     tls: TlsSettings | None = None
     log: LogSettings = LogSettings()
     lame_duck: LameDuckSettings = LameDuckSettings()

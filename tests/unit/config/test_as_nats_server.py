@@ -103,7 +103,7 @@ def test_written_texts(directory: Judge) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_generated_texts(directory: Judge, seed: int) -> None:
-    source = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    source = random.Random(seed)
     texts = [
         "".join(source.choices(PARTS, k=source.randint(1, 12))).encode()
         for _ in range(GENERATED_PER_SEED)
@@ -113,7 +113,7 @@ def test_generated_texts(directory: Judge, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_cut_and_changed_texts(directory: Judge, seed: int) -> None:
-    source = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    source = random.Random(seed)
     texts: list[bytes] = []
     for _ in range(GENERATED_PER_SEED):
         text = source.choice(WRITTEN)

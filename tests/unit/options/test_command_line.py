@@ -134,8 +134,10 @@ def test_a_check_tells_everything_at_once(tmp_path: Path) -> None:
     outcome = parse_command_line(["-t", "-c", str(file)])
     assert outcome.exit_code == 1
     assert outcome.standard_error.split("\n")[:-1] == [
-        f'nats-server: {file}:2:1: invalid use of field "ping_interval": ping_interval should be '
-        "converted to a duration",
+        (
+            f'nats-server: {file}:2:1: invalid use of field "ping_interval": ping_interval should '
+            "be converted to a duration"
+        ),
         'hint: write a number with its unit, in quotes: `ping_interval: "20s"`',
         f'{file}:1:0: unknown field "max_paylod"',
         "hint: did you mean `max_payload`? (a size without quotes, default 1MB)",

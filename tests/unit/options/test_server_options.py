@@ -100,8 +100,10 @@ def test_keywords_are_the_keys_of_a_file_with_its_types_and_errors() -> None:
         ("no_auth_user: x", 'no_auth_user: "x" present, but users/nkeys are not defined'),
         (
             "no_auth_user: x, authorization { users: [ {user: y} ] }",
-            'no_auth_user: "x" not present as user or nkey in authorization block or '
-            "account configuration",
+            (
+                'no_auth_user: "x" not present as user or nkey in authorization block or '
+                "account configuration"
+            ),
         ),
         ("tls {}", "missing 'cert_file' in TLS configuration"),
         ('ping_interval: "-1s"', ":1:0: ping_interval is -1, allowed is from 0.001 on duration"),
@@ -153,7 +155,8 @@ def test_numbers_without_unit_are_seconds_with_a_warning() -> None:
     assert draft.resolved().limits.ping_interval == 20.0
     (warning,) = draft.warnings
     assert str(warning) == (
-        ':1:0: invalid use of field "ping_interval": ping_interval should be converted to a duration'
+        ':1:0: invalid use of field "ping_interval": ping_interval should be converted to a '
+        "duration"
     )
 
 
