@@ -29,7 +29,7 @@ serve: build ## build, then run the server on port 4222 (PORT=… for another)
 	exec $(BIN)/keelback-server -p $(PORT)
 
 load: $(VENV)/.python $(RUST_SOURCES)
-	cargo build --quiet --release --package keelback-load
+	cargo build --quiet --release --package keelback-load --features tls
 
 test: test-rust test-python ## everything that CI tests
 

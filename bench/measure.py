@@ -158,9 +158,9 @@ def start_up(plan: Plan, workload: Workload, progress: Callable[[str], None]) ->
 EMBEDDED_START = """
 import socket, time
 from urllib.parse import urlsplit
-import keelback
+from keelback import Server
 began = time.perf_counter()
-with keelback.Server(host="127.0.0.1", port=-1) as server:
+with Server(host="127.0.0.1", port=-1) as server:
     took = time.perf_counter() - began
     url = urlsplit(server.url)
     socket.create_connection((url.hostname, url.port), timeout=5).close()

@@ -10,6 +10,8 @@ use keelback_engine::gate::Admission;
 use keelback_engine::settings::Settings;
 use keelback_engine::{Hub, lock};
 use keelback_wire::errors::ClosedReason;
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::command::{Command, Mailbox};
 use crate::listener::{ListenerOptions, Listening};
@@ -156,7 +158,15 @@ impl Drop for Reactor {
 }
 
 /// From the operating system, by the library that TLS stands on.
+/// From the system: the TLS library's generator takes 35 ms to seed itself, which would be most
+/// of the time to start a server that has no TLS.
 fn fill_random(buffer: &mut [u8]) {
-    // It fails only where the system has no randomness at all; a nonce must not be guessed then.
-    aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match getrandom(&mut buffer[filled..], GetRandomFlags::empty()) {
+            Ok(bytes) => filled += bytes,
+            Err(Errno::INTR) => {}
+            Err(error) => panic!("the system gives no randomness: {error}"),
+        }
+    }
 }
