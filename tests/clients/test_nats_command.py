@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.clients.credentials import PASSWORD, USER, USER_CONFIGURATION
-from tests.support.raw_client import RawClient
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
     from tests.support.target import StartServer
 
 _RUN_TIME_MAX_S = 30.0
@@ -87,7 +87,7 @@ class Running:
 
         The request reaches the command under test too, with the payload `probe`.
         """
-        with RawClient(server.address) as probe:
+        with Connection(server.address) as probe:
             probe.greeted(
                 b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"protocol":1}\r\n'
             )

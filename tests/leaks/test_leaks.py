@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import ServerProcess
-from tests.support.raw_client import CONNECT, RawClient
+from tests.support.usage import Usage
+from tests.support.wire import CONNECT, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from tests.support.servers import ServerProcess
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -38,7 +39,7 @@ _SETTLE_STEP_S = 0.1
 def test_connecting_and_leaving(server: ServerProcess) -> None:
     def cycle(number: int) -> None:
         # A source address has 28,000 ports, each of which rests after use: so take many addresses.
-        client = RawClient(server.address, source_host=f"127.0.{1 + number % 8}.1")
+        client = Connection(server.address, source_host=f"127.0.{1 + number % 8}.1")
         client.line()
         client.send(CONNECT + b"SUB a.%d 1\r\nPING\r\n" % number)
         while client.line() != b"PONG":
@@ -51,9 +52,9 @@ def test_connecting_and_leaving(server: ServerProcess) -> None:
 
 def test_connecting_and_being_refused(server: ServerProcess) -> None:
     def cycle(number: int) -> None:
-        with RawClient(server.address, source_host=f"127.0.{1 + number % 8}.1") as client:
+        with Connection(server.address, source_host=f"127.0.{1 + number % 8}.1") as client:
             client.send(b"NONSENSE %d\r\n" % number)
-            assert b"-ERR 'Unknown Protocol Operation'" in client.until_closed()
+            assert b"-ERR 'Unknown Protocol Operation'" in client.read_to_end()
 
     assert_returns(server, cycle)
 
@@ -62,7 +63,7 @@ def test_connecting_and_being_refused(server: ServerProcess) -> None:
     "subject", [b"leak.%d", b"leak.%d.*", b"leak.%d.> queue%d"], ids=["exact", "wildcard", "queue"]
 )
 def test_subscribing_and_unsubscribing(subject: bytes, server: ServerProcess) -> None:
-    with RawClient(server.address) as client:
+    with Connection(server.address) as client:
         client.greeted()
 
         def cycle(number: int) -> None:
@@ -77,7 +78,7 @@ def test_subscribing_and_unsubscribing(subject: bytes, server: ServerProcess) ->
 
 
 def test_subscriptions_that_leave_by_their_maximum(server: ServerProcess) -> None:
-    with RawClient(server.address) as client:
+    with Connection(server.address) as client:
         client.greeted()
 
         def cycle(number: int) -> None:
@@ -90,7 +91,7 @@ def test_subscriptions_that_leave_by_their_maximum(server: ServerProcess) -> Non
         assert_returns(server, cycle)
 
 
-def test_a_leak_of_a_hundred_bytes_would_be_found(tmp_path: Path) -> None:
+def test_a_leak_of_a_hundred_bytes_would_be_found() -> None:
     """The measure itself, held to a process that keeps 100 bytes 100,000 times."""
     leaking = (
         "kept = []\n"
@@ -103,7 +104,7 @@ def test_a_leak_of_a_hundred_bytes_would_be_found(tmp_path: Path) -> None:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        watched = ServerProcess("keelback", "", 0, process, tmp_path / "no.log")
+        watched = Usage(process.pid)
         resident: list[int] = []
         for count in (1, 100_000):
             process.stdin.write(b"%d\n" % count)
@@ -118,8 +119,8 @@ def assert_returns(server: ServerProcess, cycle: Callable[[int], None]) -> None:
     """Assert that after many cycles the server holds what it held after the first ones."""
     for number in range(WARM_UP_CYCLES):
         cycle(number)
-    descriptors = _settled(server.descriptor_count)
-    resident = _settled(server.resident_bytes)
+    descriptors = _settled(server.usage.descriptor_count)
+    resident = _settled(server.usage.resident_bytes)
     for number in range(WARM_UP_CYCLES, WARM_UP_CYCLES + CYCLES):
         cycle(number)
     growth, kept = _until_returned(server, resident, descriptors)
@@ -133,8 +134,8 @@ def _until_returned(server: ServerProcess, resident: int, descriptors: int) -> t
     """Growth in bytes and descriptors, once both are back or their time is over."""
     deadline = time.monotonic() + _SETTLE_TIME_MAX_S
     while True:
-        growth = server.resident_bytes() - resident
-        kept = server.descriptor_count() - descriptors
+        growth = server.usage.resident_bytes() - resident
+        kept = server.usage.descriptor_count() - descriptors
         if (growth <= TOLERANCE_BYTES and kept <= 0) or time.monotonic() > deadline:
             return growth, kept
         # No event tells that another process has freed something.
