@@ -81,6 +81,7 @@ def compile_listener(settings: ServerSettings) -> _core.Listener:
         tls=None if tls is None else compile_tls(tls),
         tls_mode=_tls_mode(tls),
         first_fallback=0.0 if tls is None else tls.handshake_first_fallback_s,
+        first_or_plain=tls is not None and tls.optional,
     )
 
 
