@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,18 @@ WAIT_S = 10.0
 async def client_of(
     server: ServerProcess, *, allow_reconnect: bool = False, **options: object
 ) -> AsyncGenerator[Client]:
-    """A connected client, closed at the end.
-
-    When it cannot connect it is closed too: nats-py itself leaves its socket open then.
-    """
+    """A connected client, closed at the end; when it cannot connect, its socket is closed."""
     client = Client()
     try:
         await client.connect(server.url, allow_reconnect=allow_reconnect, **options)  # type: ignore[arg-type]
+    except BaseException:
+        # nats-py leaves that to the collector; its `close` would wait for ever after a handshake
+        # that failed. The socket itself is closed in the loop's next turn.
+        if client._transport:
+            client._transport.close()
+        await asyncio.sleep(0)
+        raise
+    try:
         yield client
     finally:
         await client.close()

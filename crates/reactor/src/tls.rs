@@ -203,8 +203,11 @@ fn client_verifier(
     }
     let mut roots = RootCertStore::empty();
     if let Some(pem) = &options.client_roots {
-        for root in certificates(pem, "certificate authority")? {
-            roots.add(root).map_err(|error| format!("a root certificate: {error}"))?;
+        // One that cannot be read is left out, as Go does: systems come with old ones.
+        let (added, _) =
+            roots.add_parsable_certificates(certificates(pem, "certificate authority")?);
+        if added == 0 {
+            return Err("failed to parse root ca certificate".to_owned());
         }
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
