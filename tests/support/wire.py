@@ -124,8 +124,19 @@ class Connection:
         """Close."""
         self.close()
 
-    def start_tls(self, context: ssl.SSLContext, server_name: str = "127.0.0.1") -> None:
+    def start_tls(
+        self,
+        context: ssl.SSLContext,
+        server_name: str = "127.0.0.1",
+        *,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
         """Do the client's part of a TLS handshake; from now on all goes through it.
+
+        Args:
+            context: what the client trusts, speaks and shows.
+            server_name: whose certificate it wants to see.
+            session: of an earlier connection, to be resumed.
 
         Raises:
             OSError: it failed (`ssl.SSLError` when TLS knows why); the connection is closed.
@@ -133,7 +144,7 @@ class Connection:
         self.socket.settimeout(WAIT_S)
         plain = self.socket
         try:
-            self.socket = context.wrap_socket(plain, server_hostname=server_name)
+            self.socket = context.wrap_socket(plain, server_hostname=server_name, session=session)
         except BaseException:
             plain.close()
             raise

@@ -60,14 +60,17 @@ def log_in(client: Connection, connect: bytes = CONNECT) -> dict[str, Any]:
 
 
 def is_refused(
-    server: ServerProcess, context: ssl.SSLContext, connect: bytes = CONNECT, name: str = "127.0.0.1"
+    server: ServerProcess,
+    context: ssl.SSLContext,
+    connect: bytes = CONNECT,
+    name: str = "127.0.0.1",
 ) -> bool:
     """Whether the server turns a client away, in the handshake or after it.
 
     With TLS 1.3 a client has done its part of the handshake before its certificate is judged.
     """
     try:
-        with encrypted(server, context, name) as client:
+        with encrypted(server, context) as client:
             log_in(client, connect)
     except (ssl.SSLError, ConnectionError, EOFError):
         return True

@@ -56,9 +56,10 @@ def test_a_client_that_does_not_trust_the_server_does_not_stay(
     server_pair: Pair, authority: Authority, stranger: Authority, start_server: StartServer
 ) -> None:
     server = start_server(tls_block(server_pair))
-    with Connection(server.address) as client, pytest.raises(ssl.SSLCertVerificationError):
+    with Connection(server.address) as client:
         client.line()
-        client.start_tls(stranger.client())
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client.start_tls(stranger.client())
     with encrypted(server, authority.client()) as client:
         log_in(client)
 
@@ -198,10 +199,11 @@ def test_a_connect_before_the_handshake_ends_the_connection(
     server_pair: Pair, authority: Authority, start_server: StartServer
 ) -> None:
     server = start_server(tls_block(server_pair))
-    with Connection(server.address) as client, pytest.raises((ssl.SSLError, ConnectionError)):
+    with Connection(server.address) as client:
         client.line()
         client.send(CONNECT)
-        client.start_tls(authority.client())
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            client.start_tls(authority.client())
 
 
 @pytest.mark.parametrize(
@@ -310,9 +312,7 @@ def test_a_session_is_resumed(
         ticket = session_of(client).session
     with Connection(server.address) as client:
         client.line()
-        client.socket = context.wrap_socket(
-            client.socket, server_hostname="127.0.0.1", session=ticket
-        )
+        client.start_tls(context, session=ticket)
         log_in(client)
         assert session_of(client).session_reused
 
