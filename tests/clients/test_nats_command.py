@@ -190,3 +190,18 @@ def test_tls(
     nats = NatsCommand(nats_command, tmp_path, start_server(certificates.configuration()))
     nats.run("pub", "orders", "x", "--tlsca", str(certificates.authority))
     assert "certificate" in nats.run("pub", "orders", "x", succeeds=False)
+
+
+def test_tls_with_a_client_certificate(
+    nats_command: Path,
+    start_server: StartServer,
+    certificates: Certificates,
+    tmp_path: Path,
+) -> None:
+    server = start_server(certificates.configuration("handshake_first: auto", verify=True))
+    nats = NatsCommand(nats_command, tmp_path, server)
+    pair, trust = certificates.client_pair, ("--tlsca", str(certificates.authority))
+    shown = (*trust, "--tlscert", str(pair.certificate), "--tlskey", str(pair.key))
+    nats.run("pub", "orders", "x", *shown)
+    nats.run("pub", "orders", "x", *shown, "--tlsfirst")
+    assert "certificate" in nats.run("pub", "orders", "x", *trust, succeeds=False)

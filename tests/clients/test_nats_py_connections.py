@@ -21,7 +21,7 @@ from tests.clients.credentials import (
     UserKey,
     nkey_configuration,
 )
-from tests.clients.nats_py import WAIT_S, client_of, hears_itself
+from tests.clients.nats_py import WAIT_S, client_of, fence, hears_itself
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -90,6 +90,24 @@ async def test_tls_with_client_certificates(
     nameless = certificates.issuer.client()
     with pytest.raises((OSError, Error, asyncio.IncompleteReadError)):
         await _admitted(server, tls=nameless)
+
+
+async def test_tls_before_info(start_server: StartServer, certificates: Certificates) -> None:
+    server = start_server(certificates.configuration("handshake_first: true"))
+    await _admitted(server, tls=certificates.issuer.client(), tls_handshake_first=True)
+
+
+async def test_megabytes_over_tls(start_server: StartServer, certificates: Certificates) -> None:
+    server = start_server(certificates.configuration())
+    context = certificates.issuer.client()
+    payloads = [bytes([number]) * 512 * 1024 for number in range(16)]
+    async with client_of(server, tls=context) as one, client_of(server, tls=context) as other:
+        subscription = await other.subscribe("big")
+        await fence(other)
+        for payload in payloads:
+            await one.publish("big", payload)
+        await fence(one)
+        assert [(await subscription.next_msg(WAIT_S)).data for _ in payloads] == payloads
 
 
 async def test_a_client_comes_back_with_its_subscriptions(start_server: StartServer) -> None:

@@ -63,7 +63,6 @@ def is_refused(
     server: ServerProcess,
     context: ssl.SSLContext,
     connect: bytes = CONNECT,
-    name: str = "127.0.0.1",
 ) -> bool:
     """Whether the server turns a client away, in the handshake or after it.
 
