@@ -1,4 +1,4 @@
-"""What every test may use: the shared servers, and the judgement over skips."""
+"""What every test may use: servers, certificates, and the judgement over skips."""
 
 from __future__ import annotations
 
@@ -8,28 +8,20 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support import skips
-from tests.support.servers import TARGETS, ServerPool, Target, require
+from tests.support.certificates import Certificates, new_certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
+
+pytest_plugins = ["tests.support.target"]
 
 ALLOWED_SKIPS: Final = Path(__file__).parent / "allowed_skips.txt"
 
 
 @pytest.fixture(scope="session")
-def server_pool() -> Iterator[ServerPool]:
-    """Running servers, shared by configuration text for the whole run."""
-    pool = ServerPool()
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(params=TARGETS)
-def target(request: pytest.FixtureRequest) -> Target:
-    """Each server in turn that the shared tests hold to the same behaviour; skips a missing one."""
-    name: Target = request.param
-    require(name)
-    return name
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority, and certificates for a server and a client on this machine."""
+    return new_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -188,7 +188,7 @@ class Listener:
 
     `tls_mode`: `"off"`, `"required"`, `"available"` (allow_non_tls: the first byte decides),
     `"first"` (handshake before INFO; with `first_fallback` seconds the plain INFO is sent when no
-    handshake began by then).
+    handshake began by then, after which `first_or_plain` lets the first byte decide).
     """
 
     def __new__(
@@ -199,6 +199,7 @@ class Listener:
         tls: TlsConfig | None = None,
         tls_mode: Literal["off", "required", "available", "first"] = "off",
         first_fallback: float = 0.0,
+        first_or_plain: bool = False,
     ) -> Listener: ...
 
 @final

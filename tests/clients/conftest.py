@@ -1,4 +1,4 @@
-"""Fixtures for tests with real clients: the clients themselves, credentials, certificates."""
+"""Fixtures for tests with real clients: the clients themselves, and credentials."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import pytest
 
 from tests.clients import toolchains
 from tests.clients.credentials import UserKey, new_user_key
-from tests.support.certificates import Certificates, new_certificates
-from tests.support.target import server, start_server, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-__all__ = ["server", "start_server", "target"]
 
 _Tools = TypeVar("_Tools")
 
@@ -53,12 +49,6 @@ def node_checks() -> tuple[Path, Path, Path]:
 def rust_checks() -> Path:
     """The executable with the checks of async-nats."""
     return _or_skip(toolchains.rust_checks)
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """An authority, and certificates for a server and a client on this machine."""
-    return new_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

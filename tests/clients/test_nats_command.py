@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.clients.credentials import PASSWORD, USER, USER_CONFIGURATION
-from tests.support.raw_client import RawClient
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
     from tests.support.target import StartServer
 
 _RUN_TIME_MAX_S = 30.0
@@ -87,7 +87,7 @@ class Running:
 
         The request reaches the command under test too, with the payload `probe`.
         """
-        with RawClient(server.address) as probe:
+        with Connection(server.address) as probe:
             probe.greeted(
                 b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"protocol":1}\r\n'
             )
@@ -190,3 +190,18 @@ def test_tls(
     nats = NatsCommand(nats_command, tmp_path, start_server(certificates.configuration()))
     nats.run("pub", "orders", "x", "--tlsca", str(certificates.authority))
     assert "certificate" in nats.run("pub", "orders", "x", succeeds=False)
+
+
+def test_tls_with_a_client_certificate(
+    nats_command: Path,
+    start_server: StartServer,
+    certificates: Certificates,
+    tmp_path: Path,
+) -> None:
+    server = start_server(certificates.configuration("handshake_first: auto", verify=True))
+    nats = NatsCommand(nats_command, tmp_path, server)
+    pair, trust = certificates.client_pair, ("--tlsca", str(certificates.authority))
+    shown = (*trust, "--tlscert", str(pair.certificate), "--tlskey", str(pair.key))
+    nats.run("pub", "orders", "x", *shown)
+    nats.run("pub", "orders", "x", *shown, "--tlsfirst")
+    assert "certificate" in nats.run("pub", "orders", "x", *trust, succeeds=False)

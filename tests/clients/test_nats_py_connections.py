@@ -9,7 +9,6 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
-import nats
 import pytest
 from nats.errors import AuthorizationError, Error, NoServersError
 
@@ -22,19 +21,19 @@ from tests.clients.credentials import (
     UserKey,
     nkey_configuration,
 )
+from tests.clients.nats_py import WAIT_S, client_of, fence, hears_itself
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from nats.aio.client import Client
 
     from tests.support.certificates import Certificates
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
     from tests.support.target import StartServer
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
-
-_WAIT_S = 10.0
 
 
 async def test_user_and_password(start_server: StartServer) -> None:
@@ -69,105 +68,103 @@ async def test_a_denied_subject_is_reported_and_the_connection_lives_on(
 ) -> None:
     server = start_server(USER_CONFIGURATION)
     errors: asyncio.Queue[Exception] = asyncio.Queue()
-    client = await nats.connect(
-        server.url, user=USER, password=PASSWORD, error_cb=errors.put, allow_reconnect=False
-    )
-    try:
+    async with client_of(server, user=USER, password=PASSWORD, error_cb=errors.put) as client:
         await client.publish("forbidden", b"")
-        error = await asyncio.wait_for(errors.get(), _WAIT_S)
+        error = await asyncio.wait_for(errors.get(), WAIT_S)
         assert 'permissions violation for publish to "forbidden"' in str(error).lower()
         await client.flush()
-    finally:
-        await client.close()
 
 
 async def test_tls(start_server: StartServer, certificates: Certificates) -> None:
     server = start_server(certificates.configuration())
-    trusting = ssl.create_default_context(cafile=str(certificates.authority))
-    await _admitted(server, tls=trusting)
+    await _admitted(server, tls=certificates.issuer.client())
     with pytest.raises((ssl.SSLError, NoServersError)):
-        await _connect(server, tls=ssl.create_default_context())
+        await _admitted(server, tls=ssl.create_default_context())
 
 
 async def test_tls_with_client_certificates(
     start_server: StartServer, certificates: Certificates
 ) -> None:
     server = start_server(certificates.configuration(verify=True))
-    known = ssl.create_default_context(cafile=str(certificates.authority))
-    known.load_cert_chain(certificates.client, certificates.client_key)
-    await _admitted(server, tls=known)
-    nameless = ssl.create_default_context(cafile=str(certificates.authority))
+    await _admitted(server, tls=certificates.issuer.client(certificates.client_pair))
+    nameless = certificates.issuer.client()
     with pytest.raises((OSError, Error, asyncio.IncompleteReadError)):
         await _admitted(server, tls=nameless)
+
+
+async def test_tls_before_info(start_server: StartServer, certificates: Certificates) -> None:
+    server = start_server(certificates.configuration("handshake_first: true"))
+    await _admitted(server, tls=certificates.issuer.client(), tls_handshake_first=True)
+
+
+async def test_megabytes_over_tls(start_server: StartServer, certificates: Certificates) -> None:
+    server = start_server(certificates.configuration())
+    context = certificates.issuer.client()
+    payloads = [bytes([number]) * 512 * 1024 for number in range(16)]
+    async with client_of(server, tls=context) as one, client_of(server, tls=context) as other:
+        subscription = await other.subscribe("big")
+        await fence(other)
+        for payload in payloads:
+            await one.publish("big", payload)
+        await fence(one)
+        assert [(await subscription.next_msg(WAIT_S)).data for _ in payloads] == payloads
 
 
 async def test_a_client_comes_back_with_its_subscriptions(start_server: StartServer) -> None:
     server = start_server()
     gone, back = asyncio.Event(), asyncio.Event()
 
-    async def on_gone() -> None:
-        gone.set()
-
     async def on_back() -> None:
         back.set()
 
-    client = await nats.connect(
-        server.url,
-        reconnect_time_wait=0.05,
-        max_reconnect_attempts=-1,
-        disconnected_cb=on_gone,
-        reconnected_cb=on_back,
-    )
-    try:
+    async with _returning(server, gone, reconnected_cb=on_back) as client:
         subscription = await client.subscribe("after")
         await client.flush()
         server.stop()
-        await asyncio.wait_for(gone.wait(), _WAIT_S)
+        await asyncio.wait_for(gone.wait(), WAIT_S)
         start_server(port=server.port)
-        await asyncio.wait_for(back.wait(), _WAIT_S)
+        await asyncio.wait_for(back.wait(), WAIT_S)
         await client.publish("after", b"back")
-        assert (await subscription.next_msg(_WAIT_S)).data == b"back"
-    finally:
-        await client.close()
+        assert (await subscription.next_msg(WAIT_S)).data == b"back"
 
 
 async def test_what_was_published_while_away_is_sent_later(start_server: StartServer) -> None:
     server = start_server()
     gone = asyncio.Event()
+    async with _returning(server, gone) as client:
+        subscription = await client.subscribe("kept")
+        await client.flush()
+        server.stop()
+        await asyncio.wait_for(gone.wait(), WAIT_S)
+        await client.publish("kept", b"while away")
+        start_server(port=server.port)
+        assert (await subscription.next_msg(WAIT_S)).data == b"while away"
+
+
+def _returning(
+    server: ServerProcess, gone: asyncio.Event, **options: object
+) -> AbstractAsyncContextManager[Client]:
+    """A client that comes back as often as it takes; `gone` is set when it lost its server."""
 
     async def on_gone() -> None:
         gone.set()
 
-    client = await nats.connect(
-        server.url, reconnect_time_wait=0.05, max_reconnect_attempts=-1, disconnected_cb=on_gone
+    return client_of(
+        server,
+        allow_reconnect=True,
+        reconnect_time_wait=0.05,
+        max_reconnect_attempts=-1,
+        disconnected_cb=on_gone,
+        **options,
     )
-    try:
-        subscription = await client.subscribe("kept")
-        await client.flush()
-        server.stop()
-        await asyncio.wait_for(gone.wait(), _WAIT_S)
-        await client.publish("kept", b"while away")
-        start_server(port=server.port)
-        assert (await subscription.next_msg(_WAIT_S)).data == b"while away"
-    finally:
-        await client.close()
-
-
-async def _connect(server: ServerProcess, **options: object) -> Client:
-    return await nats.connect(server.url, allow_reconnect=False, **options)  # type: ignore[arg-type]
 
 
 async def _admitted(server: ServerProcess, **options: object) -> None:
-    """One message there and back proves that the client is in."""
-    client = await _connect(server, **options)
-    try:
-        subscription = await client.subscribe("in")
-        await client.publish("in", b"here")
-        assert (await subscription.next_msg(_WAIT_S)).data == b"here"
-    finally:
-        await client.close()
+    async with client_of(server, **options) as client:
+        assert await hears_itself(client)
 
 
 async def _refused(server: ServerProcess, **options: object) -> None:
     with pytest.raises((AuthorizationError, Error), match=r"(?i)authorization violation"):
-        await _connect(server, **options)
+        async with client_of(server, **options):
+            pass

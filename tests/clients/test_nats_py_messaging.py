@@ -6,49 +6,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import nats
 import pytest
 from nats.errors import MaxPayloadError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+from tests.clients.nats_py import WAIT_S, client_of, fence
 
-    from nats.aio.client import Client
+if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
     from tests.support.target import StartServer
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
-
-_WAIT_S = 10.0
-
-
-@asynccontextmanager
-async def client_of(server: ServerProcess, **options: object) -> AsyncGenerator[Client]:
-    """A connected client, closed at the end."""
-    client = await nats.connect(server.url, allow_reconnect=False, **options)  # type: ignore[arg-type]
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-async def fence(client: Client) -> None:
-    """Wait until the server has taken up all that was sent, and all it has sent is here.
-
-    `Client.flush` is no fence: its PING overtakes what the client still buffers.
-    """
-    inbox = client.new_inbox()
-    subscription = await client.subscribe(inbox)
-    await client.publish(inbox)
-    await subscription.next_msg(_WAIT_S)
-    await subscription.unsubscribe()
 
 
 async def test_messages_arrive_in_order(server: ServerProcess) -> None:
@@ -58,7 +31,7 @@ async def test_messages_arrive_in_order(server: ServerProcess) -> None:
         for number in range(1000):
             await publisher.publish("orders.new", str(number).encode())
         await fence(publisher)
-        received = [(await subscription.next_msg(_WAIT_S)).data for _ in range(1000)]
+        received = [(await subscription.next_msg(WAIT_S)).data for _ in range(1000)]
         assert received == [str(number).encode() for number in range(1000)]
 
 
@@ -83,17 +56,17 @@ async def test_a_request_gets_its_own_reply(server: ServerProcess) -> None:
         await responder.subscribe("double", cb=double)
         await fence(responder)
         answers = await asyncio.gather(
-            *(requester.request("double", str(n).encode(), timeout=_WAIT_S) for n in range(100))
+            *(requester.request("double", str(n).encode(), timeout=WAIT_S) for n in range(100))
         )
         assert [answer.data for answer in answers] == [str(n).encode() * 2 for n in range(100)]
-        alone = await requester.request("double", b"x", timeout=_WAIT_S, old_style=True)
+        alone = await requester.request("double", b"x", timeout=WAIT_S, old_style=True)
         assert alone.data == b"xx"
 
 
 async def test_a_request_without_responders_fails_at_once(server: ServerProcess) -> None:
     async with client_of(server) as client:
         with pytest.raises(NoRespondersError):
-            await client.request("nobody.listens", timeout=_WAIT_S)
+            await client.request("nobody.listens", timeout=WAIT_S)
 
 
 async def test_a_request_whose_responder_is_silent_times_out(server: ServerProcess) -> None:
@@ -126,9 +99,9 @@ async def test_headers_arrive_as_they_were_sent(server: ServerProcess) -> None:
         sent = {"Kind": "order", "Empty": "", "Spaced": "two words"}
         await client.publish("with.headers", b"body", headers=sent)
         await client.publish("with.headers", b"", headers={"Only": "headers"})
-        message = await subscription.next_msg(_WAIT_S)
+        message = await subscription.next_msg(WAIT_S)
         assert (message.headers, message.data) == (sent, b"body")
-        message = await subscription.next_msg(_WAIT_S)
+        message = await subscription.next_msg(WAIT_S)
         assert (message.headers, message.data) == ({"Only": "headers"}, b"")
 
 
@@ -139,7 +112,7 @@ async def test_unsubscribing_after_a_number_of_messages(server: ServerProcess) -
         for number in range(10):
             await client.publish("limited", str(number).encode())
         await fence(client)
-        assert [(await limited.next_msg(_WAIT_S)).data for _ in range(3)] == [b"0", b"1", b"2"]
+        assert [(await limited.next_msg(WAIT_S)).data for _ in range(3)] == [b"0", b"1", b"2"]
         assert limited.delivered == 3
 
 
@@ -154,7 +127,7 @@ async def test_unsubscribing_ends_delivery(server: ServerProcess) -> None:
 
         subscription = await client.subscribe("ended", cb=take)
         await client.publish("ended", b"before")
-        await asyncio.wait_for(arrived.wait(), _WAIT_S)
+        await asyncio.wait_for(arrived.wait(), WAIT_S)
         await subscription.unsubscribe()
         await client.publish("ended", b"after")
         await fence(client)
@@ -189,7 +162,7 @@ async def test_the_largest_payload_passes_and_a_larger_one_is_refused(
         assert client.max_payload == 65536
         subscription = await client.subscribe("large")
         await client.publish("large", b"x" * 65536)
-        assert (await subscription.next_msg(_WAIT_S)).data == b"x" * 65536
+        assert (await subscription.next_msg(WAIT_S)).data == b"x" * 65536
         with pytest.raises(MaxPayloadError):
             await client.publish("large", b"x" * 65537)
 
@@ -212,13 +185,13 @@ async def test_echo_may_be_switched_off(server: ServerProcess) -> None:
         await silent.flush()
         await silent.flush()
         await other.publish("echo", b"another's")
-        assert (await subscription.next_msg(_WAIT_S)).data == b"another's"
+        assert (await subscription.next_msg(WAIT_S)).data == b"another's"
 
 
 async def _subjects(subscription: Subscription, count: int) -> list[str]:
-    return [(await subscription.next_msg(_WAIT_S)).subject for _ in range(count)]
+    return [(await subscription.next_msg(WAIT_S)).subject for _ in range(count)]
 
 
 async def _waiting(subscription: Subscription) -> list[bytes]:
     """All that is delivered already; the caller has fenced."""
-    return [(await subscription.next_msg(_WAIT_S)).data for _ in range(subscription.pending_msgs)]
+    return [(await subscription.next_msg(WAIT_S)).data for _ in range(subscription.pending_msgs)]

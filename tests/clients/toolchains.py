@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import REPOSITORY
+from tests.support.servers import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -138,9 +138,7 @@ class _Round:
                 return
             if len(words) > 1:
                 receive_buffer_bytes = int(words[1].removeprefix("receive-buffer="))
-        connection = Connection(
-            self._server.host, self._server.port, receive_buffer_bytes=receive_buffer_bytes
-        )
+        connection = Connection(self._server.address, receive_buffer_bytes=receive_buffer_bytes)
         try:
             self._peers[step.peer] = _Peer(connection)
         except BaseException:

@@ -51,7 +51,7 @@ class _Exchange:
     def hold(self) -> Outcome:
         try:
             for peer in self._session.peers:
-                self._open[peer] = Connection(self._server.host, self._server.port)
+                self._open[peer] = Connection(self._server.address)
                 self._note(0, peer, self._read(peer, pongs=0, until_info=True))
             for number, step in enumerate(self._session.steps, 1):
                 self._step(number, step)

@@ -22,6 +22,8 @@ from tests.support.servers import ServerPool, ServerProcess, Target, require
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.both_servers
+
 SESSIONS: Final = int(os.environ.get("KEELBACK_SESSIONS", "300"))
 FIRST_SEED: Final = int(os.environ.get("KEELBACK_SEED", "1"))
 SESSIONS_OF_ITSELF: Final = max(1, SESSIONS // 4)

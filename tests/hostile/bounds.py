@@ -6,12 +6,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.support.raw_client import CONNECT, RawClient
+from tests.support.wire import CONNECT, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
 
 MIB = 1024 * 1024
 
@@ -34,27 +34,27 @@ def unharmed(
         connect: what lets a well-meaning client in.
     """
     assert_serving(server, connect)
-    before = server.resident_bytes()
-    server.reset_peak()
+    before = server.usage.resident_bytes()
+    server.usage.reset_peak()
     yield
     assert_serving(server, connect)
-    growth = server.resident_bytes_peak() - before
+    growth = server.usage.resident_bytes_peak() - before
     assert growth <= growth_bytes_max, f"grew by {growth / MIB:.1f} MiB"
 
 
 def assert_serving(server: ServerProcess, connect: bytes = CONNECT) -> None:
     """Assert that the process runs and a new client is answered, messages included."""
-    assert server.is_running(), server.log()
-    with RawClient(server.address) as client:
+    assert server.running, server.log
+    with Connection(server.address) as client:
         client.greeted(connect)
         client.send(b"SUB still.here 1\r\nPUB still.here 2\r\nhi\r\n")
         assert client.fence() == [b"MSG still.here 1 2", b"hi"]
 
 
-def descriptors_return(server: ServerProcess, count_before: int) -> bool:
-    """Wait until the server has no more descriptors than before; False when it keeps them."""
+def lets_go(server: ServerProcess) -> bool:
+    """Wait until the server holds no connection any more; False when it keeps one."""
     deadline = time.monotonic() + _SETTLE_TIME_MAX_S
-    while server.descriptor_count() > count_before:
+    while server.usage.connection_count(server.port) > 0:
         if time.monotonic() > deadline:
             return False
         # No event tells that another process has closed a file.

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tests.support.raw_client import CONNECT, RawClient
+from tests.support.wire import CONNECT, Connection
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
 
 CONTROL_LINE_BYTES_MAX = 4096
 PAYLOAD_BYTES_MAX = 1024 * 1024
@@ -60,7 +60,7 @@ def run_session(server: ServerProcess, session: Session) -> None:
         WrongAnswerError: the session ended in another way than it must.
         TimeoutError: the server did not answer.
     """
-    with RawClient(server.address) as client:
+    with Connection(server.address) as client:
         if session.connect:
             client.greeted(session.connect)
         else:
@@ -69,11 +69,11 @@ def run_session(server: ServerProcess, session: Session) -> None:
             client.send(session.data)
             client.reset()
             return
-        client.send_what_is_taken(session.data)
+        client.send(session.data)
         if session.outcome in (Outcome.SERVED, Outcome.REFUSED):
             answer = b"\r\n".join(client.fence())
         else:
-            answer = client.until_closed()
+            answer = client.read_to_end()
     _judge(session, answer)
 
 

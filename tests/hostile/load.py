@@ -14,12 +14,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from tests.support.raw_client import RawClient
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
 
 PAYLOAD_BYTES = 128
 _BLOCK_MESSAGES = 1000
@@ -33,7 +33,7 @@ class Publisher:
     """Publishes to some subjects in turn, as fast as the server takes it, in a thread."""
 
     def __init__(self, server: ServerProcess, subjects: Sequence[str]) -> None:
-        self._client = RawClient(server.address).greeted()
+        self._client = Connection(server.address).greeted()
         payload = b"x" * PAYLOAD_BYTES
         messages = [
             b"PUB %b %d\r\n%b\r\n" % (subject.encode(), PAYLOAD_BYTES, payload)
@@ -136,7 +136,7 @@ def cut_off_after(server: ServerProcess, descriptors: int, time_max_s: float) ->
         Seconds until then, or `time_max_s` when it keeps them longer.
     """
     start = time.monotonic()
-    while server.descriptor_count() > descriptors:
+    while server.usage.descriptor_count() > descriptors:
         if time.monotonic() - start >= time_max_s:
             return time_max_s
         time.sleep(_STEP_S / 4)
@@ -145,8 +145,8 @@ def cut_off_after(server: ServerProcess, descriptors: int, time_max_s: float) ->
 
 def _subscriber(
     server: ServerProcess, subject: str, receive_buffer_bytes: int | None = None
-) -> RawClient:
-    client = RawClient(server.address, receive_buffer_bytes=receive_buffer_bytes).greeted()
+) -> Connection:
+    client = Connection(server.address, receive_buffer_bytes=receive_buffer_bytes).greeted()
     client.send(b"SUB %b 1\r\nPING\r\n" % subject.encode())
     # The PONG may stand behind megabytes of messages: it is enough that something comes.
     client.socket.recv(1, socket.MSG_PEEK)

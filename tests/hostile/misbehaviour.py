@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 
-from tests.support.raw_client import CONNECT
+from tests.support.wire import CONNECT
 
 ACTIONS_PER_S = 2000
 _TICK_S = 0.005

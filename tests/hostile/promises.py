@@ -15,7 +15,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING
 from tests.hostile.bounds import MIB, assert_serving
 from tests.hostile.cases import KINDS, WrongAnswerError, run_session
 from tests.hostile.load import Publisher, cut_off_after, deaf, readers
-from tests.support.processes import REPOSITORY, TARGETS, ServerProcess, Target
-from tests.support.raw_client import RawClient
+from tests.support.servers import REPOSITORY, TARGETS, ServerProcess, Target
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -114,32 +113,21 @@ def print_table(figures: Sequence[Figure]) -> None:
         print(f"{each.promise:{width}}  {figure:>16}  {bound:>16}  {held:4} {each.detail}")
 
 
-@contextmanager
-def running(target: Target, configuration: str = "") -> Generator[ServerProcess]:
-    """A server for the time of the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = ServerProcess.start(target, Path(folder), configuration=configuration)
-        try:
-            yield server
-        finally:
-            server.stop()
-
-
 def hostile_sessions(target: Target, scale: Scale) -> list[Figure]:
     """Sessions of all kinds, in an order that the seed mixes."""
     sessions = [(kind, number) for kind in KINDS for number in range(scale.sessions_of_each_kind)]
     random.Random(len(sessions)).shuffle(sessions)
     wrong: list[str] = []
-    with running(target) as server:
-        server.reset_peak()
-        before = server.resident_bytes()
+    with ServerProcess(target) as server:
+        server.usage.reset_peak()
+        before = server.usage.resident_bytes()
         for kind, number in sessions:
             try:
                 run_session(server, KINDS[kind](random.Random(f"{kind} {number}")))
             except (WrongAnswerError, TimeoutError, EOFError) as error:
                 wrong.append(f"{kind} {number}: {error}")
         assert_serving(server)
-        growth = server.resident_bytes_peak() - before
+        growth = server.usage.resident_bytes_peak() - before
     return [
         Figure("hostile sessions run", len(sessions), "", 500, at_least=True),
         Figure("hostile sessions answered wrongly", len(wrong), "", 0, detail="; ".join(wrong[:3])),
@@ -150,23 +138,24 @@ def hostile_sessions(target: Target, scale: Scale) -> list[Figure]:
 def unauthenticated_memory(target: Target, scale: Scale) -> list[Figure]:
     """Peak memory for each connection that has not logged in, by what it has sent."""
     figures: list[Figure] = []
+    patient = "authorization { user: a, password: b, timeout: 120 }\n"
     said = {"says nothing": b"", "sends 4,000 bytes of CONNECT": b'CONNECT {"a":"' + b"x" * 3986}
     for name, data in said.items():
         with (
-            running(target, "authorization { user: a, password: b, timeout: 120 }\n") as server,
+            ServerProcess(target, patient) as server,
             ExitStack() as stack,
         ):
-            before = server.resident_bytes()
-            server.reset_peak()
+            before = server.usage.resident_bytes()
+            server.usage.reset_peak()
             clients = [
-                stack.enter_context(RawClient(server.address)) for _ in range(scale.connections)
+                stack.enter_context(Connection(server.address)) for _ in range(scale.connections)
             ]
             for client in clients:
                 client.line()
                 client.send(data)
             # The last to come is answered after all before it were read.
             assert_serving(server, b'CONNECT {"verbose":false,"user":"a","pass":"b"}\r\n')
-            each = (server.resident_bytes_peak() - before) / scale.connections
+            each = (server.usage.resident_bytes_peak() - before) / scale.connections
         promise = f"memory of an unauthenticated connection that {name}"
         figures.append(Figure(promise, each / 1024, "KiB", 64))
     return figures
@@ -183,10 +172,10 @@ def latency_beside_a_crowd(target: Target, scale: Scale) -> list[Figure]:
     beside: list[float] = []
     pace = ""
     for _ in range(scale.rounds):
-        with running(target, "max_pending: 2MB\n") as server:
+        with ServerProcess(target, "max_pending: 2MB\n") as server:
             _request_times(server, scale.requests // 4)
             alone.append(_p99(_request_times(server, scale.requests)))
-            with running(target, "max_pending: 2MB\n") as other, _crowd(other):
+            with ServerProcess(target, "max_pending: 2MB\n") as other, _crowd(other):
                 elsewhere.append(_p99(_request_times(server, scale.requests)))
             with _crowd(server) as crowd:
                 beside.append(_p99(_request_times(server, scale.requests)))
@@ -238,7 +227,7 @@ def _request_times(server: ServerProcess, count: int) -> list[float]:
     """Seconds of each of `count` requests of 128 bytes, one at a time."""
     times: list[float] = []
     payload = b"x" * 128
-    with RawClient(server.address) as requester, RawClient(server.address) as responder:
+    with Connection(server.address) as requester, Connection(server.address) as responder:
         responder.greeted().send(b"SUB ask 1\r\n")
         responder.fence()
         requester.greeted().send(b"SUB answer 1\r\n")
@@ -253,7 +242,7 @@ def _request_times(server: ServerProcess, count: int) -> list[float]:
     return times
 
 
-def _message(client: RawClient) -> None:
+def _message(client: Connection) -> None:
     while not (line := client.line()).startswith(b"MSG "):
         if line == b"PING":
             client.send(b"PONG\r\n")
@@ -286,7 +275,7 @@ def rate_beside_a_hundred_stuck(target: Target, scale: Scale) -> list[Figure]:
     details: list[str] = []
     for _ in range(scale.rounds):
         with _publishing(target, "max_pending: 1MB\n") as (server, publisher):
-            descriptors = server.descriptor_count()
+            descriptors = server.usage.descriptor_count()
             alone = publisher.rate(scale.window_s)
             with deaf(server, ["load"] * 100):
                 start = time.monotonic()
@@ -310,7 +299,7 @@ def _publishing(
 ) -> Generator[tuple[ServerProcess, Publisher]]:
     """A server with a publisher at full speed and one subscriber that reads it all."""
     with (
-        running(target, configuration) as server,
+        ServerProcess(target, configuration) as server,
         readers(server, ["load"]),
         Publisher(server, ["load"]) as publisher,
     ):
@@ -337,12 +326,12 @@ def memory_of_slow_consumers(target: Target, scale: Scale) -> list[Figure]:
         peaks: dict[bool, int] = {}
         for slow in (False, True):
             # Readers get the default limit: they must not be cut off as slow.
-            with running(target, configuration if slow else "") as server:
-                descriptors = server.descriptor_count() + 1
+            with ServerProcess(target, configuration if slow else "") as server:
+                descriptors = server.usage.descriptor_count() + 1
                 peers = deaf(server, subjects) if slow else readers(server, subjects)
                 with peers, Publisher(server, sorted(set(subjects))):
                     cut_off_after(server, descriptors, SLOW_TIME_MAX_S if slow else 3.0)
-                    peaks[slow] = server.resident_bytes_peak()
+                    peaks[slow] = server.usage.resident_bytes_peak()
         extra = max(0, peaks[True] - peaks[False])
         promise = f"memory held by {count} slow consumers of 4 MiB, {name}"
         detail = f"peak {peaks[False] / MIB:.0f} → {peaks[True] / MIB:.0f} MiB"

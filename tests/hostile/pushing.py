@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.support.raw_client import RawClient
+    from tests.support.wire import Connection
 
 # As long as this nothing more was taken from anybody: the server has stopped reading them.
 _STILL_S = 1.0
 
 
-def push(data_of: Mapping[RawClient, bytes], *, time_max_s: float) -> set[RawClient]:
+def push(data_of: Mapping[Connection, bytes], *, time_max_s: float) -> set[Connection]:
     """Send each client's data over and over, without reading.
 
     Ends when all are closed, when nobody's bytes are taken any more, or after `time_max_s`.
@@ -24,7 +24,7 @@ def push(data_of: Mapping[RawClient, bytes], *, time_max_s: float) -> set[RawCli
     Returns:
         The clients whose connection the server closed.
     """
-    closed: set[RawClient] = set()
+    closed: set[Connection] = set()
     views = {client: memoryview(data) for client, data in data_of.items()}
     offsets = dict.fromkeys(views, 0)
     deadline = time.monotonic() + time_max_s
@@ -37,7 +37,7 @@ def push(data_of: Mapping[RawClient, bytes], *, time_max_s: float) -> set[RawCli
             if not ready:
                 break
             for key, _ in ready:
-                client: RawClient = key.data
+                client: Connection = key.data
                 try:
                     sent = client.socket.send(views[client][offsets[client] :])
                 except BlockingIOError:

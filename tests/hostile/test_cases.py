@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile.bounds import descriptors_return, unharmed
+from tests.hostile.bounds import lets_go, unharmed
 from tests.hostile.cases import KINDS, Outcome, Session, WrongAnswerError, nested_json, run_session
-from tests.support.raw_client import RawClient
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
     from tests.support.target import StartServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -23,11 +23,10 @@ SESSIONS_OF_EACH_KIND = 21
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_server_answers_as_it_must_and_lives_on(kind: str, server: ServerProcess) -> None:
-    descriptors = server.descriptor_count()
     with unharmed(server):
         for number in range(SESSIONS_OF_EACH_KIND):
             run_session(server, KINDS[kind](random.Random(f"{kind} {number}")))
-    assert descriptors_return(server, descriptors)
+    assert lets_go(server)
 
 
 def test_there_are_five_hundred_sessions_of_all_outcomes() -> None:
@@ -74,7 +73,7 @@ def test_whoever_is_not_let_in_is_closed(kind: str, start_server: StartServer) -
     with unharmed(server, connect=known):
         for number in range(5):
             session = KINDS[kind](random.Random(number))
-            with RawClient(server.address) as client:
+            with Connection(server.address) as client:
                 client.line()
-                client.send_what_is_taken(session.data + b"\r\n")
-                assert b"MSG" not in client.until_closed()
+                client.send(session.data + b"\r\n")
+                assert b"MSG" not in client.read_to_end()

@@ -9,10 +9,10 @@ import pytest
 
 from tests.hostile.bounds import MIB, assert_serving, unharmed
 from tests.hostile.pushing import push
-from tests.support.raw_client import RawClient
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
-    from tests.support.processes import ServerProcess
+    from tests.support.servers import ServerProcess
     from tests.support.target import StartServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -33,7 +33,7 @@ def _subscriptions(first: int, count: int, subject: bytes = b"flood.%d") -> byte
 def test_a_flood_of_subscriptions(subject: bytes, server: ServerProcess) -> None:
     count = 100_000
     # Genuine takes about 500 bytes for each; the bound only forbids a multiple of what is sent.
-    with unharmed(server, growth_bytes_max=count * 2048), RawClient(server.address) as client:
+    with unharmed(server, growth_bytes_max=count * 2048), Connection(server.address) as client:
         client.greeted()
         for first in range(0, count, 10_000):
             client.send(_subscriptions(first, 10_000, subject))
@@ -42,7 +42,7 @@ def test_a_flood_of_subscriptions(subject: bytes, server: ServerProcess) -> None
 
 
 def test_one_sid_over_and_over_is_one_subscription(server: ServerProcess) -> None:
-    with unharmed(server, growth_bytes_max=16 * MIB), RawClient(server.address) as client:
+    with unharmed(server, growth_bytes_max=16 * MIB), Connection(server.address) as client:
         client.greeted()
         for _ in range(20):
             client.send(b"SUB flood.same 1\r\n" * 10_000)
@@ -53,7 +53,7 @@ def test_one_sid_over_and_over_is_one_subscription(server: ServerProcess) -> Non
 
 def test_a_flood_of_subscriptions_above_the_limit(start_server: StartServer) -> None:
     server = start_server("max_subscriptions: 1000\n")
-    with unharmed(server), RawClient(server.address) as client:
+    with unharmed(server), Connection(server.address) as client:
         client.greeted()
         refused = 0
         for first in range(0, 50_000, 5000):
@@ -78,7 +78,7 @@ def test_a_peer_that_never_reads_its_answers(
     server = start_server(SMALL_QUEUES)
     bound = PENDING_BYTES_MAX + BESIDE_BYTES_MAX
     with unharmed(server, growth_bytes_max=bound), ExitStack() as stack:
-        deaf = stack.enter_context(RawClient(server.address))
+        deaf = stack.enter_context(Connection(server.address))
         deaf.line()
         deaf.send(connect)
         push({deaf: data}, time_max_s=5)
@@ -90,10 +90,10 @@ def test_peers_that_publish_to_each_other_without_reading(start_server: StartSer
     pairs = 8
     bound = 2 * pairs * PENDING_BYTES_MAX + BESIDE_BYTES_MAX
     with unharmed(server, growth_bytes_max=bound), ExitStack() as stack:
-        data_of: dict[RawClient, bytes] = {}
+        data_of: dict[Connection, bytes] = {}
         for pair in range(pairs):
             for own, other in ((b"left", b"right"), (b"right", b"left")):
-                peer = stack.enter_context(RawClient(server.address)).greeted()
+                peer = stack.enter_context(Connection(server.address)).greeted()
                 peer.send(b"SUB %b.%d 1\r\n" % (own, pair))
                 peer.fence()
                 data_of[peer] = (b"PUB %b.%d 2000\r\n" % (other, pair) + b"x" * 2000 + b"\r\n") * 50

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 import pytest
 
+from tests.support.usage import Usage
+
 if TYPE_CHECKING:
     import signal
     from types import TracebackType
@@ -70,23 +72,26 @@ def require(target: Target) -> list[str]:
 
 
 class ServerProcess:
-    """One running server on a port that the system chose. A context manager; stopped by its pid.
+    """One running server on 127.0.0.1. A context manager; stopped by its pid.
 
-    The configuration must not name a client port: `-a 127.0.0.1 -p -1` are given as flags.
+    The configuration must not name a client port: address and port are given as flags.
     """
 
-    def __init__(self, target: Target, config: str = "", *arguments: str) -> None:
+    def __init__(
+        self, target: Target, config: str = "", *arguments: str, port: int | None = None
+    ) -> None:
         """Describe a server; `start` (or `with`) starts it.
 
         Args:
             target: which binary.
             config: the text of its configuration file; without any, none is named.
             arguments: further flags for its command line.
+            port: where it listens; without one the system chooses, and the log tells.
         """
         self.target: Target = target
         self.config = config
         self.host = "127.0.0.1"
-        self.port = 0
+        self.port = port or 0
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
@@ -125,6 +130,21 @@ class ServerProcess:
         return self._process.pid
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as `socket.connect` takes them."""
+        return self.host, self.port
+
+    @property
+    def url(self) -> str:
+        """The URL for clients."""
+        return f"nats://{self.host}:{self.port}"
+
+    @property
+    def usage(self) -> Usage:
+        """What it takes of the machine, while it runs."""
+        return Usage(self.pid)
+
+    @property
     def running(self) -> bool:
         """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
@@ -141,7 +161,7 @@ class ServerProcess:
         Raises:
             ServerFailedError: it ended, or took longer than 20 s; the message has the log.
         """
-        command = [*require(self.target), "-a", self.host, "-p", "-1"]
+        command = [*require(self.target), "-a", self.host, "-p", str(self.port or -1)]
         if self.config:
             config_path = self.directory / "server.conf"
             config_path.write_text(self.config, encoding="utf-8")

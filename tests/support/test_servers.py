@@ -14,7 +14,7 @@ def test_a_server_listens_until_it_is_stopped() -> None:
     """The port is the one of its log; afterwards nobody listens there."""
     require("genuine")
     with ServerProcess("genuine") as server:
-        connection = Connection(server.host, server.port)
+        connection = Connection(server.address)
         greeting = connection.read_operation(5)
         connection.close()
         port = server.port

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keelback_engine::{gate, settings};
 use keelback_interest::{PermissionRules, Responses};
-use keelback_reactor::listener::{ListenerOptions, TlsMode};
+use keelback_reactor::listener::{First, ListenerOptions, TlsMode};
 use keelback_reactor::tls;
 use keelback_wire::errors::ClosedReason;
 use keelback_wire::info;
@@ -295,20 +295,25 @@ pub(crate) struct Listener {
 #[pymethods]
 impl Listener {
     #[new]
-    #[pyo3(signature = (*, host, port, tls=None, tls_mode="off", first_fallback=0.0))]
+    #[pyo3(signature = (
+        *, host, port, tls=None, tls_mode="off", first_fallback=0.0, first_or_plain=false,
+    ))]
     fn new(
         host: String,
         port: u16,
         tls: Option<&Bound<'_, TlsConfig>>,
         tls_mode: &str,
         first_fallback: f64,
+        first_or_plain: bool,
     ) -> PyResult<Self> {
         let mode = match tls_mode {
             "off" => TlsMode::Off,
             "required" => TlsMode::Required,
             "available" => TlsMode::Available,
-            "first" if first_fallback > 0.0 => TlsMode::First(Some(seconds(first_fallback)?)),
-            "first" => TlsMode::First(None),
+            "first" => TlsMode::First(First {
+                fallback: (first_fallback > 0.0).then(|| seconds(first_fallback)).transpose()?,
+                plain_too: first_or_plain,
+            }),
             other => return Err(CoreError::new_err(format!("{other:?} is not a TLS mode"))),
         };
         if mode != TlsMode::Off && tls.is_none() {

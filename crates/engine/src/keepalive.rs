@@ -18,7 +18,9 @@ pub struct Keepalive {
     pub next_look: Instant,
     /// The last round trip.
     pub rtt: Option<Duration>,
-    rtt_started: Instant,
+    /// When the last ping was sent. What CONNECT tells is an estimate and counts as none, so the
+    /// first look pings a client that was active too, as in nats-server.
+    rtt_started: Option<Instant>,
     pings_out: u32,
 }
 
@@ -41,7 +43,7 @@ impl Keepalive {
             last_in: now,
             next_look: now + Duration::from_secs(120),
             rtt: None,
-            rtt_started: now,
+            rtt_started: None,
             pings_out: 0,
         }
     }
@@ -61,13 +63,15 @@ impl Keepalive {
     /// The peer answered a ping (or says so).
     pub fn pong(&mut self, now: Instant) {
         self.pings_out = 0;
-        self.rtt = Some(now.duration_since(self.rtt_started).max(Duration::from_nanos(1)));
+        let started = self.rtt_started.unwrap_or(self.started);
+        self.rtt = Some(now.duration_since(started).max(Duration::from_nanos(1)));
     }
 
     /// The time for a look came.
     pub fn look(&mut self, now: Instant, interval: Duration, pings_max: u32) -> Look {
         self.next_look = now + interval;
-        let needs_rtt = self.rtt.is_none() || now.duration_since(self.rtt_started) > RTT_AGE_MAX;
+        let is_old = |started| now.duration_since(started) > RTT_AGE_MAX;
+        let needs_rtt = self.rtt.is_none() || self.rtt_started.is_none_or(is_old);
         if now.duration_since(self.last_in) < interval && !needs_rtt {
             return Look::Fine;
         }
@@ -75,7 +79,7 @@ impl Keepalive {
             return Look::Stale;
         }
         self.pings_out += 1;
-        self.rtt_started = now;
+        self.rtt_started = Some(now);
         Look::Ping
     }
 }
@@ -107,11 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn an_active_peer_with_a_known_round_trip_is_left_alone() {
+    fn an_active_peer_is_pinged_once_and_then_left_alone() {
         let start = Instant::now();
         let mut keepalive = Keepalive::new(start);
         keepalive.connected(start, INTERVAL, 0);
         assert_eq!(keepalive.next_look, start + FIRST_PING);
+        assert_eq!(keepalive.look(start + FIRST_PING, INTERVAL, 2), Look::Ping);
+        keepalive.pong(start + FIRST_PING);
         keepalive.last_in = start + INTERVAL;
         assert_eq!(keepalive.look(start + INTERVAL, INTERVAL, 2), Look::Fine);
     }

@@ -31,6 +31,11 @@ pub trait Transport: Send {
     /// As `read(2)`.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// The peer has said that it sends no more, and what it sent before was read.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     /// The state of an encrypted session; `None` for plain transports.
     fn session(&self) -> Option<Session> {
         None
@@ -49,6 +54,8 @@ pub struct Session {
     pub certificates: Vec<Vec<u8>>,
     /// Whether the peer's key is one of those pinned (true when none are).
     pub is_pinned: bool,
+    /// Version and cipher suite, for people; empty until the handshake is done.
+    pub protocol: String,
 }
 
 /// A range of an encoded block.

@@ -28,13 +28,24 @@ impl Worker {
         self.reply(&connection, &line);
     }
 
+    /// The INFO that greets a client whose handshake came first: to it TLS was not optional.
+    pub fn greet_after_handshake(&mut self, client: &Client) {
+        let own = ConnectionInfo { tls_required: Some(true), ..self.own_info(client, false) };
+        let line = self.encode_info(&own);
+        let connection = client.connection.clone();
+        self.reply(&connection, &line);
+    }
+
     /// An INFO line for this connection. `with_account` marks the answer to CONNECT.
     pub fn info_line(&self, client: &Client, with_account: bool) -> Vec<u8> {
-        let info = &self.settings.info;
+        self.encode_info(&self.own_info(client, with_account))
+    }
+
+    fn own_info<'a>(&self, client: &'a Client, with_account: bool) -> ConnectionInfo<'a> {
         let is_first = !with_account && !client.has_connected;
-        // A pipe needs no encryption; a handshake that was asked for first has been done.
-        let is_pipe = client.connection.kind == Kind::InProcess && info.tls_required;
-        let own = ConnectionInfo {
+        // A pipe needs no encryption.
+        let is_pipe = client.connection.kind == Kind::InProcess && self.settings.info.tls_required;
+        ConnectionInfo {
             client_id: client.connection.id,
             client_ip: &client.peer_ip,
             nonce: &client.nonce,
@@ -46,9 +57,12 @@ impl Worker {
             tls_required: is_pipe.then_some(false),
             tls_available: is_pipe.then_some(true),
             ..ConnectionInfo::default()
-        };
+        }
+    }
+
+    fn encode_info(&self, own: &ConnectionInfo<'_>) -> Vec<u8> {
         let mut line = Vec::with_capacity(512);
-        info.line.write(&own, &mut line);
+        self.settings.info.line.write(own, &mut line);
         line
     }
 

@@ -1,17 +1,17 @@
 //! Before the protocol: which of TLS and plain text a peer speaks, and its handshake.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
+use keelback_engine::client::Phase;
 use keelback_engine::lock;
 use keelback_wire::errors::ClosedReason;
 use rustix::net::{RecvFlags, recv};
 
-use crate::listener::TlsMode;
+use crate::listener::{First, TlsMode};
 use crate::slot::{Inbound, Stage};
 use crate::thread::{Thread, index_of};
-
-/// The first byte of a TLS handshake record.
-const HANDSHAKE_RECORD: u8 = 0x16;
+use crate::tls::HANDSHAKE_RECORD;
 
 impl Thread {
     /// A new connection: INFO, a handshake, or a look at the first byte.
@@ -25,6 +25,8 @@ impl Thread {
             return;
         };
         slot.tls_deadline = Some(now + tls.timeout);
+        // The time until the protocol begins is not the client's; see `open`.
+        slot.auth_deadline = None;
         match mode {
             TlsMode::Off => {}
             TlsMode::Required => {
@@ -37,8 +39,8 @@ impl Thread {
                 self.worker.greet(&slot.client);
                 slot.stage = Stage::Peeking(mode);
             }
-            TlsMode::First(None) => self.start_handshake(key, true),
-            TlsMode::First(Some(fallback)) => {
+            TlsMode::First(First { fallback: None, .. }) => self.start_handshake(key, true),
+            TlsMode::First(First { fallback: Some(fallback), .. }) => {
                 slot.stage = Stage::Peeking(mode);
                 slot.tls_deadline = Some(now + fallback);
             }
@@ -69,8 +71,7 @@ impl Thread {
                 self.shake_hands(key, false);
             }
             Ok(_) if mode == TlsMode::Available => {
-                slot.tls_deadline = None;
-                slot.stage = Stage::Open;
+                self.open(key);
                 self.readable(key, false);
             }
             // TLS first, and the peer speaks plain text without having seen INFO: it gets the
@@ -92,6 +93,10 @@ impl Thread {
         let Inbound::Plain(fd) = &slot.inbound else { return };
         let fd = fd.clone();
         let connection = slot.client.connection.clone();
+        self.worker.hub.log.debug(|| {
+            format!("{} - Starting TLS client connection handshake", connection.log_prefix())
+        });
+        let Some(slot) = self.slot(key) else { return };
         let wrapped = lock(&connection.outbound).upgrade(|inner| tls.wrap(inner, fd));
         slot.inbound = Inbound::Shared;
         slot.stage = Stage::Handshaking { greets_after };
@@ -114,11 +119,16 @@ impl Thread {
         let count = match result {
             Ok(0) => return self.close(key, ClosedReason::ClientClosed),
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => {
-                self.worker.hub.log.error(|| {
-                    format!("{} - TLS handshake error: {error}", connection.log_prefix())
-                });
+                let line = || format!("{} - TLS handshake error: {error}", connection.log_prefix());
+                match error.kind() {
+                    // Whoever probes the port is no cause for alarm.
+                    ErrorKind::Unsupported | ErrorKind::ConnectionReset => {
+                        self.worker.hub.log.debug(line);
+                    }
+                    _ => self.worker.hub.log.error(line),
+                }
                 return self.close(key, ClosedReason::TlsHandshakeFailure);
             }
         };
@@ -127,41 +137,53 @@ impl Thread {
         }
         if !session.is_pinned {
             self.worker.hub.log.error(|| {
-                format!("{} - Client certificate is not pinned", connection.log_prefix())
+                format!("{} - TLS handshake error: certificate not pinned", connection.log_prefix())
             });
             return self.close(key, ClosedReason::TlsHandshakeFailure);
         }
+        let log = &self.worker.hub.log;
+        log.debug(|| format!("{} - TLS handshake complete", connection.log_prefix()));
+        log.debug(|| format!("{} - {}", connection.log_prefix(), session.protocol));
         let slot = &mut self.slots[index];
-        slot.tls_deadline = None;
-        slot.stage = Stage::Open;
         slot.client.is_tls = true;
         slot.client.certificates = session.certificates;
-        // The time of the handshake is not the client's.
-        if slot.auth_deadline.is_some() {
-            slot.auth_deadline = Some(self.worker.now + self.worker.settings.limits.auth_timeout);
-        }
         if greets_after {
-            self.worker.greet(&slot.client);
+            self.worker.greet_after_handshake(&slot.client);
         }
-        self.schedule(key);
+        self.open(key);
         if count > 0 {
             self.ingest(key, crate::turn::Input::Buffer(count));
         }
+        self.end_if_peer_did(key);
+    }
+
+    /// The protocol begins, and with it the time that the client has for its CONNECT.
+    fn open(&mut self, key: u64) {
+        let deadline = self.worker.now + self.worker.settings.limits.auth_timeout;
+        let Some(slot) = self.slot(key) else { return };
+        slot.tls_deadline = None;
+        slot.stage = Stage::Open;
+        slot.auth_deadline = (slot.client.phase == Phase::MustConnect).then_some(deadline);
+        self.schedule(key);
     }
 
     /// The handshake took too long, or did not begin before the plain INFO is due.
     pub(crate) fn tls_is_late(&mut self, key: u64) {
         let Some(slot) = self.slot(key) else { return };
-        if slot.stage == Stage::Peeking(TlsMode::Available) {
-            // Nobody said that TLS comes: the plain protocol has its own deadline.
-            return;
+        match slot.stage {
+            // Nobody said that TLS comes: from now on it is the plain protocol.
+            Stage::Peeking(TlsMode::Available) => self.open(key),
+            // The fallback: INFO in plain, then as always.
+            Stage::Peeking(TlsMode::First(First { plain_too: true, .. })) => {
+                self.begin(key, TlsMode::Available);
+            }
+            Stage::Peeking(_) => self.begin(key, TlsMode::Required),
+            _ => {
+                let prefix = slot.client.connection.log_prefix();
+                self.worker.hub.log.debug(|| format!("{prefix} - TLS handshake timeout"));
+                self.close(key, ClosedReason::TlsHandshakeFailure);
+            }
         }
-        if let Stage::Peeking(TlsMode::First(Some(_))) = slot.stage {
-            // The fallback: INFO in plain, then the handshake as always.
-            self.begin(key, TlsMode::Required);
-            return;
-        }
-        self.close(key, ClosedReason::TlsHandshakeFailure);
     }
 
     fn tls(&self) -> Option<Arc<crate::tls::TlsConfig>> {

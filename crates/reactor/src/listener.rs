@@ -22,8 +22,17 @@ pub enum TlsMode {
     Required,
     /// INFO, then the first byte decides.
     Available,
-    /// A handshake before INFO; with a delay, INFO in plain when none began by then.
-    First(Option<Duration>),
+    /// A handshake before INFO.
+    First(First),
+}
+
+/// A handshake that comes before INFO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct First {
+    /// How long to wait for a handshake before INFO is sent in plain; `None` waits for no other.
+    pub fallback: Option<Duration>,
+    /// After that INFO the first byte decides, as on a listener with `Available`.
+    pub plain_too: bool,
 }
 
 /// Where and how clients connect. The certificates are the reactor's, for all listeners.

@@ -15,7 +15,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::{CertificateError, Error, RootCertStore, ServerConfig, ServerConnection};
+
+/// The first byte of a record with which a handshake begins.
+pub(crate) const HANDSHAKE_RECORD: u8 = 0x16;
+
+const NOT_TLS: &str = "tls: first record does not look like a TLS handshake";
 
 /// Ciphertext read at once. The thread's buffer has room for its plaintext and for a record
 /// whose start came before.
@@ -106,7 +111,14 @@ impl TlsConfig {
         let mut session = ServerConnection::new(self.config.clone()).map_err(io::Error::other)?;
         session.set_buffer_limit(Some(WRITE_BYTES));
         let pinned = self.pinned.clone();
-        Ok(Box::new(TlsTransport { inner, fd, session, pinned }))
+        Ok(Box::new(TlsTransport {
+            inner,
+            fd,
+            session,
+            pinned,
+            has_begun: false,
+            has_ended: false,
+        }))
     }
 }
 
@@ -191,8 +203,11 @@ fn client_verifier(
     }
     let mut roots = RootCertStore::empty();
     if let Some(pem) = &options.client_roots {
-        for root in certificates(pem, "certificate authority")? {
-            roots.add(root).map_err(|error| format!("a root certificate: {error}"))?;
+        // One that cannot be read is left out, as Go does: systems come with old ones.
+        let (added, _) =
+            roots.add_parsable_certificates(certificates(pem, "certificate authority")?);
+        if added == 0 {
+            return Err("failed to parse root ca certificate".to_owned());
         }
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
@@ -227,6 +242,10 @@ struct TlsTransport {
     fd: Arc<OwnedFd>,
     session: ServerConnection,
     pinned: Arc<[String]>,
+    /// The first record was one of TLS.
+    has_begun: bool,
+    /// The peer closed its side in order (`close_notify`). The socket need not say so as well.
+    has_ended: bool,
 }
 
 /// The socket as rustls writes to it.
@@ -268,6 +287,13 @@ impl TlsTransport {
 
     /// Feeds ciphertext and takes plaintext, until all is fed or `buffer` is full.
     fn decrypt(&mut self, mut input: &[u8], buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.has_begun {
+            // Whoever does not speak TLS would not understand an alert either.
+            if input.first() != Some(&HANDSHAKE_RECORD) {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, NOT_TLS));
+            }
+            self.has_begun = true;
+        }
         let mut filled = 0;
         loop {
             if !input.is_empty() {
@@ -276,8 +302,9 @@ impl TlsTransport {
             let state = self.session.process_new_packets().map_err(|error| {
                 // The alert tells the peer why.
                 let _ = self.session.write_tls(&mut Wire(&self.fd));
-                io::Error::new(io::ErrorKind::InvalidData, error)
+                io::Error::new(io::ErrorKind::InvalidData, problem(&error))
             })?;
+            self.has_ended = state.peer_has_closed();
             let waiting = state.plaintext_bytes_to_read();
             if waiting > 0 {
                 filled += self.take_plaintext(&mut buffer[filled..])?;
@@ -335,6 +362,10 @@ impl Transport for TlsTransport {
         usize::from(self.session.wants_write())
     }
 
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
     fn session(&self) -> Option<Session> {
         let certificates: Vec<Vec<u8>> = self
             .session
@@ -348,7 +379,12 @@ impl Transport for TlsTransport {
                 .first()
                 .and_then(|leaf| key_hash(leaf))
                 .is_some_and(|hash| self.pinned.contains(&hash));
-        Some(Session { is_handshaking: self.session.is_handshaking(), certificates, is_pinned })
+        Some(Session {
+            is_handshaking: self.session.is_handshaking(),
+            certificates,
+            is_pinned,
+            protocol: protocol(&self.session),
+        })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -362,6 +398,7 @@ impl Transport for TlsTransport {
         self.send_records()?;
         match count {
             None => Ok(0),
+            Some(0) if self.has_ended => Ok(0),
             // A record that is not whole, or a handshake message.
             Some(0) => Err(io::ErrorKind::WouldBlock.into()),
             Some(count) => Ok(count),
@@ -373,6 +410,35 @@ impl Transport for TlsTransport {
         let _ = self.send_records();
         self.inner.finish();
     }
+}
+
+/// What went wrong in a handshake, in the words of nats-server where it has some.
+fn problem(error: &rustls::Error) -> String {
+    let verification = |what: &str| format!("tls: failed to verify certificate: x509: {what}");
+    match error {
+        Error::NoCertificatesPresented => "tls: client didn't provide a certificate".to_owned(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            verification("certificate signed by unknown authority")
+        }
+        Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => verification("certificate has expired or is not yet valid"),
+        Error::AlertReceived(alert) => format!("remote error: tls: {alert:?}"),
+        other => format!("tls: {other}"),
+    }
+}
+
+/// `TLS version 1.3, cipher suite TLS_AES_128_GCM_SHA256`; empty during the handshake.
+fn protocol(session: &ServerConnection) -> String {
+    let Some(suite) = session.negotiated_cipher_suite().filter(|_| !session.is_handshaking())
+    else {
+        return String::new();
+    };
+    let version = if suite.tls13().is_some() { "1.3" } else { "1.2" };
+    format!("TLS version {version}, cipher suite {}", suite_name(&suite))
 }
 
 /// SHA-256 of a certificate's public key information, hexadecimal.

@@ -13,6 +13,7 @@ use rustix::net::{RecvFlags, recv};
 
 use crate::slot::{Inbound, Slot, Stage};
 use crate::thread::{LISTENER_KEYS, READ_BYTES, Thread, index_of, set_input};
+use crate::tls::TLS_ROOM_BYTES;
 
 impl Thread {
     /// There is something to read, or the peer is gone.
@@ -35,7 +36,10 @@ impl Thread {
         let index = index_of(key);
         let Some(slot) = self.slots.get_mut(index) else { return };
         match receive(slot, &mut self.buffer) {
-            Ok(Chunk::Whole(bytes)) => self.ingest(key, bytes),
+            Ok(Chunk::Whole(bytes)) => {
+                self.ingest(key, bytes);
+                self.end_if_peer_did(key);
+            }
             Ok(Chunk::Partial) => {}
             Ok(Chunk::End) => self.close(key, ClosedReason::ClientClosed),
             Err(error) if is_transient(&error) => {
@@ -44,6 +48,20 @@ impl Thread {
                 }
             }
             Err(_) => self.close(key, ClosedReason::ReadError),
+        }
+    }
+
+    /// Closes when the peer's last bytes came together with the end of its stream, which the
+    /// poller does not tell of. What reading waits for comes first.
+    pub(crate) fn end_if_peer_did(&mut self, key: u64) {
+        let Some(slot) = self.slot(key) else { return };
+        if slot.is_paused || slot.stage != Stage::Open || !matches!(slot.inbound, Inbound::Shared) {
+            return;
+        }
+        let connection = slot.client.connection.clone();
+        let has_ended = lock(&connection.outbound).transport().is_some_and(|it| it.has_ended());
+        if has_ended {
+            self.close(key, ClosedReason::ClientClosed);
         }
     }
 
@@ -96,6 +114,7 @@ impl Thread {
         if !slot.tail.is_empty() && slot.tail.len() >= slot.wanted_bytes {
             self.ingest(key, Input::Tail);
         }
+        self.end_if_peer_did(key);
     }
 
     /// There is room for what waits.
@@ -187,7 +206,11 @@ fn receive(slot: &mut Slot, buffer: &mut [u8]) -> io::Result<Chunk> {
 fn receive_long(slot: &mut Slot) -> io::Result<Chunk> {
     let kept = slot.tail.len();
     // Memory follows what was sent, not what was announced.
-    let step = kept.max(READ_BYTES).min(slot.wanted_bytes - kept);
+    let mut step = kept.max(READ_BYTES).min(slot.wanted_bytes - kept);
+    if let Inbound::Shared = slot.inbound {
+        // What was decrypted must all be taken: nothing tells that a session still holds some.
+        step = step.max(TLS_ROOM_BYTES);
+    }
     let mut tail = std::mem::take(&mut slot.tail);
     tail.resize(kept + step, 0);
     let result = read(slot, &mut tail[kept..]);

@@ -92,7 +92,8 @@ class TlsOptions(Block):
         FILE,
         default="",
         reload=Reload.NEW_CONNECTIONS,
-        help="Certificates of the authorities that sign clients' certificates, PEM.",
+        help="Certificates of the authorities that sign clients' certificates, PEM; without it "
+        "`verify` trusts those of this machine.",
     )
     certs: tuple[CertificateOptions, ...] = option(
         Anything("a list of maps", "[ { cert_file: …, key_file: … } ]"),

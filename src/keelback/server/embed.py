@@ -112,6 +112,21 @@ class Server:
         if self._lifecycle is not None:
             self._lifecycle.request_lame_duck()
 
+    def reload_certificates(self) -> None:
+        """Read the files that the `tls` option names again, as after a renewal.
+
+        New connections get the new certificates and authorities; old ones go on. May be called
+        from any thread; reads files.
+
+        Raises:
+            ServerError: the server does not run or has no TLS; a file cannot be used, then all
+                stays as it was; or this is a forked child of the server's process.
+        """
+        self._refuse_in_child()
+        if self._lifecycle is None:
+            raise ServerError("the server is not running", hint="call start() first")
+        self._lifecycle.reload_certificates()
+
     @property
     def is_running(self) -> bool:
         """Whether clients are served."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from keelback import _core
 from keelback.errors import ServerError
 from keelback.server import identity
@@ -14,6 +16,16 @@ if TYPE_CHECKING:
     from keelback.server.settings import ServerSettings, TlsSettings
 
 PORT_MAX = 65535
+
+SYSTEM_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where Linux distributions keep them; the first that exists counts. Source: Go's crypto/x509."""
 
 
 def compile_info(
@@ -81,6 +93,7 @@ def compile_listener(settings: ServerSettings) -> _core.Listener:
         tls=None if tls is None else compile_tls(tls),
         tls_mode=_tls_mode(tls),
         first_fallback=0.0 if tls is None else tls.handshake_first_fallback_s,
+        first_or_plain=tls is not None and tls.optional,
     )
 
 
@@ -94,12 +107,14 @@ def compile_tls(tls: TlsSettings) -> _core.TlsConfig:
         (_read(cert_file, "TLS Server certificate"), _read(key_file, "TLS Server private key"))
         for cert_file, key_file in tls.certificates
     ]
-    roots = _read(tls.ca_file, "TLS root certificates") if tls.ca_file else None
+    verify = tls.verify or tls.verify_and_map
+    ca_file = tls.ca_file or (_system_authorities() if verify else "")
+    roots = _read(ca_file, "TLS root certificates") if ca_file else None
     try:
         return _core.TlsConfig(
             certificates=certificates,
             client_roots=roots,
-            verify=tls.verify or tls.verify_and_map,
+            verify=verify,
             min_version=tls.min_version,
             cipher_suites=list(tls.cipher_suites),
             curve_preferences=list(tls.curve_preferences),
@@ -147,6 +162,22 @@ def _tls_mode(tls: TlsSettings | None) -> Literal["off", "required", "available"
     if tls.handshake_first:
         return "first"
     return "available" if tls.optional else "required"
+
+
+def _system_authorities() -> str:
+    """The file with the authorities that this machine trusts, looked for where Go does.
+
+    Raises:
+        ServerError: there is none.
+    """
+    named = os.environ.get("SSL_CERT_FILE", "")
+    for file in (named,) if named else SYSTEM_AUTHORITIES:
+        if os.path.exists(file):  # noqa: PTH110  # pathlib is slow to import
+            return file
+    raise ServerError(
+        "verify without ca_file trusts the authorities of this machine, and none are installed",
+        hint="name the authorities that sign clients' certificates with `ca_file`",
+    )
 
 
 def _read(file: str, what: str) -> bytes:

@@ -17,7 +17,7 @@ from keelback.auth.users import GLOBAL_ACCOUNT
 from keelback.errors import ServerError
 from keelback.server import files, log
 from keelback.server.control import ControlLoop
-from keelback.server.info import compile_info, compile_limits, compile_listener
+from keelback.server.info import compile_info, compile_limits, compile_listener, compile_tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +134,19 @@ class Lifecycle:
     def post(self, callback: Callable[[], object]) -> None:
         """Have the control loop call this soon, or when it begins. For signal handlers, too."""
         self._control.post(callback)
+
+    def reload_certificates(self) -> None:
+        """Read the certificates again; new connections get them, old ones go on.
+
+        Raises:
+            ServerError: the server does not run or has no TLS, or a file cannot be used; then
+                all stays as it was.
+        """
+        plane, tls = self.plane, self.settings.tls
+        if tls is None:
+            raise ServerError("the server has no TLS", hint="start it with a `tls` block")
+        plane.set_tls(compile_tls(tls))
+        plane.log("INF", "Reloaded: tls = enabled")
 
     def request_stop(self) -> None:
         """Have the server stop soon; does not wait. For signal handlers, too."""
