@@ -76,11 +76,19 @@ impl Piece {
         &self.block[self.start..self.end]
     }
 
-    /// The block and the range.
-    pub fn into_parts(self) -> (Arc<Vec<u8>>, usize, usize) {
-        (self.block, self.start, self.end)
+    /// The range within its block.
+    pub fn range(&self) -> (usize, usize) {
+        (self.start, self.end)
+    }
+
+    /// The block.
+    pub fn into_block(self) -> Arc<Vec<u8>> {
+        self.block
     }
 }
+
+/// Up to this size blocks of copied bytes are filled up.
+const COPY_BLOCK_BYTES_MAX: usize = 64 << 10;
 
 /// Pieces handed to the kernel in one call at most.
 pub const SLICES_MAX: usize = 64;
@@ -99,6 +107,7 @@ pub struct Outbound {
     taken_bytes: u64,
     /// The owner has a timer for the deadline.
     pub is_watched: bool,
+    is_cut_off: bool,
 }
 
 /// What a write came to.
@@ -126,6 +135,7 @@ impl Outbound {
             deadline_bytes: 0,
             taken_bytes: 0,
             is_watched: false,
+            is_cut_off: false,
         }
     }
 
@@ -147,6 +157,18 @@ impl Outbound {
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
         self.transport.is_none()
+    }
+
+    /// More would wait than is allowed: nothing more is written, and what waits is let go.
+    pub fn cut_off(&mut self) {
+        self.is_cut_off = true;
+        self.queue = VecDeque::new();
+        self.pending_bytes = 0;
+    }
+
+    /// Whether it was cut off.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// Bytes ever taken by the transport.
@@ -191,9 +213,25 @@ impl Outbound {
         self.queue.push_back(piece);
     }
 
+    /// Queues a copy. Small ones share a block: the queue takes hardly more memory than the bytes
+    /// in it.
+    pub fn push_copy(&mut self, bytes: &[u8]) {
+        if let Some(last) = self.queue.back_mut()
+            && let Some(block) = Arc::get_mut(&mut last.block)
+            && last.end == block.len()
+            && last.end + bytes.len() <= COPY_BLOCK_BYTES_MAX
+        {
+            block.extend_from_slice(bytes);
+            last.end = block.len();
+            self.pending_bytes += bytes.len();
+            return;
+        }
+        self.push(Piece::new(Arc::new(bytes.to_vec()), 0, bytes.len()));
+    }
+
     /// Writes what is queued as far as it goes, and asks for room when some is left.
     pub fn drain(&mut self, now: Instant, write_deadline: Duration) -> Flow {
-        if self.transport.is_none() {
+        if self.transport.is_none() || self.is_cut_off {
             return Flow::Closed;
         }
         loop {

@@ -29,6 +29,16 @@ enum Staged {
     Input { start: usize, end: usize },
 }
 
+impl Staged {
+    /// The range of whatever it points into.
+    fn range(&self) -> (usize, usize) {
+        match self {
+            Self::Own { start, end } | Self::Input { start, end } => (*start, *end),
+            Self::Shared(piece) => piece.range(),
+        }
+    }
+}
+
 /// One connection's bytes of this turn.
 #[derive(Default)]
 pub struct Stage {
@@ -112,7 +122,7 @@ impl Stage {
             Flow::Waiting(waiting) => {
                 flushed.must_watch = !std::mem::replace(&mut outbound.is_watched, true);
                 flushed.taken_bytes = outbound.taken_bytes();
-                if outbound.pending_bytes() > limits.pending_bytes_max {
+                if waiting > limits.pending_bytes_max {
                     flushed.overrun_bytes = waiting;
                     if connection.set_closing(ClosedReason::SlowConsumerPendingBytes) {
                         flushed.is_cut_off = true;
@@ -136,7 +146,7 @@ impl Stage {
         now: Instant,
         limits: &Limits,
     ) -> Flow {
-        if outbound.is_closed() {
+        if outbound.is_closed() || outbound.is_cut_off() {
             return Flow::Closed;
         }
         let mut done = 0;
@@ -148,6 +158,11 @@ impl Stage {
             if done == self.bytes {
                 return outbound.settle(now, limits.write_deadline);
             }
+        }
+        let waiting = outbound.pending_bytes() + self.bytes - done;
+        if waiting > limits.pending_bytes_max {
+            outbound.cut_off();
+            return Flow::Waiting(waiting);
         }
         self.queue_rest(outbound, input, done);
         outbound.settle(now, limits.write_deadline)
@@ -182,24 +197,28 @@ impl Stage {
     }
 
     fn queue_rest(&mut self, outbound: &mut Outbound, input: &[u8], mut done: usize) {
-        // The own buffer moves as it is: nothing of it is copied again.
+        // A buffer that is nearly full of what waits moves as it is. What waits of another is
+        // copied: the queue may hold `max_pending` of it, and no more memory than that.
+        let waiting = self.bytes - done;
+        let may_move = waiting >= self.buffer.capacity() - self.buffer.capacity() / 8;
         let mut buffer = None;
         for piece in self.pieces.drain(..) {
-            let (block, start, end) = match piece {
-                Staged::Own { start, end } => {
-                    let block =
-                        buffer.get_or_insert_with(|| Arc::new(std::mem::take(&mut self.buffer)));
-                    (block.clone(), start, end)
-                }
-                Staged::Shared(piece) => piece.into_parts(),
-                Staged::Input { start, end } => {
-                    (Arc::new(input[start..end].to_vec()), 0, end - start)
-                }
-            };
+            let (start, end) = piece.range();
             let skipped = done.min(end - start);
             done -= skipped;
-            if start + skipped < end {
-                outbound.push(Piece::new(block, start + skipped, end));
+            let start = start + skipped;
+            if start == end {
+                continue;
+            }
+            match piece {
+                Staged::Shared(piece) => outbound.push(Piece::new(piece.into_block(), start, end)),
+                Staged::Input { .. } => outbound.push_copy(&input[start..end]),
+                Staged::Own { .. } if !may_move => outbound.push_copy(&self.buffer[start..end]),
+                Staged::Own { .. } => {
+                    let block =
+                        buffer.get_or_insert_with(|| Arc::new(std::mem::take(&mut self.buffer)));
+                    outbound.push(Piece::new(block.clone(), start, end));
+                }
             }
         }
     }
