@@ -61,8 +61,8 @@ bench: build load ## speed beside nats-server, with the relay as the limit
 soak: build load ## the long runs: fuzzing, leaks, hostile input, differential sessions
 	$(BIN)/python tools/soak.py
 
-planted: ## each planted bug must be found by a suite
-	$(PYTHON) tools/planted.py
+planted: build ## each planted bug must be found by a suite
+	$(BIN)/python tools/planted.py $(PLANTED)
 
 wheel: $(VENV)/.python ## a wheel for users without Rust, in dist/
 	$(BIN)/maturin build --release --out dist

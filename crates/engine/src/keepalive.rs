@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use keelback_planted::{self as planted, Bug};
+
 /// A client's first ping comes early, so that its round-trip time is known.
 const FIRST_PING: Duration = Duration::from_secs(2);
 
@@ -60,7 +62,9 @@ impl Keepalive {
 
     /// The peer answered a ping (or says so).
     pub fn pong(&mut self, now: Instant) {
-        self.pings_out = 0;
+        if !planted::is(Bug::PongIgnored) {
+            self.pings_out = 0;
+        }
         self.rtt = Some(now.duration_since(self.rtt_started).max(Duration::from_nanos(1)));
     }
 

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
+use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
 use crate::connection::Connection;
@@ -94,6 +95,9 @@ impl Stage {
     /// (its connection stays set).
     pub fn flush(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Flushed {
         let Some(connection) = self.connection.clone() else { return Flushed::default() };
+        if planted::is_every(Bug::FlushLost, 64) {
+            self.clear();
+        }
         if self.messages > 0 {
             connection.counters.add_out(self.messages, self.message_bytes);
         }
