@@ -109,12 +109,11 @@ impl Worker {
                 }
                 count += 1;
                 payload_bytes += u64::from(message.payload_bytes);
-                if message.payload_bytes >= BORROW_BYTES_MIN
-                    && (has_headers || message.header_bytes == NO_HEADERS)
+                if message.payload_bytes >= BORROW_BYTES_MIN && !loses_headers(has_headers, message)
                 {
                     let start = message.tail_start as usize;
                     stage.append(|buffer| buffer.extend_from_slice(verb(prefix, message)));
-                    stage.borrow_input(start, start + message.tail_bytes as usize);
+                    stage.borrow_input(input, start, start + message.tail_bytes as usize);
                     borrowed = true;
                 } else {
                     stage.append(|buffer| encode(buffer, prefix, has_headers, message, input));
@@ -348,7 +347,7 @@ fn encode(
     message: &RunMessage,
     input: &[u8],
 ) {
-    if message.header_bytes != NO_HEADERS && (!has_headers || message.header_bytes == 0) {
+    if loses_headers(has_headers, message) {
         encode_without_headers(buffer, prefix, message, input);
         return;
     }
@@ -359,7 +358,14 @@ fn encode(
     buffer.extend_from_slice(tail);
 }
 
-/// A MSG made of an HPUB: for a receiver without headers, or when the block is empty.
+/// Whether an HPUB becomes a MSG: for a receiver without headers, or when the block is empty.
+#[inline]
+fn loses_headers(has_headers: bool, message: &RunMessage) -> bool {
+    message.header_bytes != NO_HEADERS && (!has_headers || message.header_bytes == 0)
+}
+
+/// A MSG made of an HPUB. The size stays as it was written unless a block is cut off, as in
+/// nats-server.
 #[cold]
 fn encode_without_headers(buffer: &mut Vec<u8>, prefix: &[u8], message: &RunMessage, input: &[u8]) {
     let body = &message.payload(input)[message.header_bytes as usize..];
@@ -368,8 +374,11 @@ fn encode_without_headers(buffer: &mut Vec<u8>, prefix: &[u8], message: &RunMess
         buffer.extend_from_slice(reply);
         buffer.push(b' ');
     }
-    let extra = usize::from(planted::is(Bug::StrippedSizeWrong)) * message.header_bytes as usize;
-    buffer.extend_from_slice((body.len() + extra).to_string().as_bytes());
+    if message.header_bytes == 0 || planted::is(Bug::StrippedSizeWrong) {
+        buffer.extend_from_slice(message.size_text(input));
+    } else {
+        buffer.extend_from_slice(body.len().to_string().as_bytes());
+    }
     buffer.extend_from_slice(b"\r\n");
     buffer.extend_from_slice(body);
     buffer.extend_from_slice(b"\r\n");

@@ -249,14 +249,16 @@ impl Worker {
     /// the usual form, which the fast path copies from.
     fn publish_normalized(&mut self, client: &mut Client, message: &Publish<'_>, input: &[u8]) {
         self.close_run(client, input);
+        // What follows borrows from `text`; a stage borrows from one place at a time.
+        self.flush_borrowed(input);
         client.memo.line.clear();
         let mut text = Vec::with_capacity(message.payload.len() + 64);
         if let Some(reply) = message.reply {
             text.extend_from_slice(reply);
             text.push(b' ');
         }
-        if let Some(bytes) = message.header_bytes {
-            text.extend_from_slice(bytes.to_string().as_bytes());
+        if message.header_bytes.is_some() {
+            text.extend_from_slice(message.header_text);
             text.push(b' ');
         }
         text.extend_from_slice(message.size_text);

@@ -31,6 +31,7 @@ impl Worker {
     /// An INFO line for this connection. `with_account` marks the answer to CONNECT.
     pub fn info_line(&self, client: &Client, with_account: bool) -> Vec<u8> {
         let info = &self.settings.info;
+        let is_first = !with_account && !client.has_connected;
         // A pipe needs no encryption; a handshake that was asked for first has been done.
         let is_pipe = client.connection.kind == Kind::InProcess && info.tls_required;
         let own = ConnectionInfo {
@@ -39,6 +40,8 @@ impl Worker {
             nonce: &client.nonce,
             connect_info: with_account,
             remote_account: if with_account { &client.account.name } else { "" },
+            // A client without credentials must not be put off before it tried.
+            auth_required: (is_first && self.settings.gate.admits_anonymous()).then_some(false),
             acc_is_sys: with_account && client.account.is_system(),
             tls_required: is_pipe.then_some(false),
             tls_available: is_pipe.then_some(true),

@@ -44,8 +44,8 @@ pub struct Stage {
     pub message_bytes: u64,
     /// The connection whose messages these are (the last, when there are several).
     pub from: u64,
-    /// A piece points into the input.
-    pub borrows_input: bool,
+    /// The address of the input that a piece points into; 0 when none does.
+    borrowed_from: usize,
 }
 
 impl Stage {
@@ -84,20 +84,28 @@ impl Stage {
     }
 
     /// Appends a range of the input without copying it; the caller flushes before the input
-    /// goes.
-    pub fn borrow_input(&mut self, start: usize, end: usize) {
+    /// goes, and gives the same input then.
+    pub fn borrow_input(&mut self, input: &[u8], start: usize, end: usize) {
         self.bytes += end - start;
-        self.borrows_input = true;
+        self.borrowed_from = input.as_ptr().addr();
         self.pieces.push(Staged::Input { start, end });
     }
 
     /// Writes what is staged, queues what the transport does not take, and empties the stage
     /// (its connection stays set).
+    ///
+    /// # Panics
+    /// When a piece points into another input than this one: to stop is better than to send what
+    /// somebody else wrote.
     pub fn flush(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Flushed {
         let Some(connection) = self.connection.clone() else { return Flushed::default() };
         if planted::is_every(Bug::FlushLost, 64) {
             self.clear();
         }
+        assert!(
+            self.borrowed_from == 0 || self.borrowed_from == input.as_ptr().addr(),
+            "a stage is flushed with the input it borrows from"
+        );
         if self.messages > 0 {
             connection.counters.add_out(self.messages, self.message_bytes);
         }
@@ -200,13 +208,19 @@ impl Stage {
         }
     }
 
-    fn clear(&mut self) {
+    /// Whether a piece points into the input.
+    pub fn borrows_input(&self) -> bool {
+        self.borrowed_from != 0
+    }
+
+    /// Forgets what is staged.
+    pub fn clear(&mut self) {
         self.pieces.clear();
         self.buffer.clear();
         self.bytes = 0;
         self.messages = 0;
         self.message_bytes = 0;
-        self.borrows_input = false;
+        self.borrowed_from = 0;
     }
 
     /// Frees the slot; a buffer that a burst made large is given back.

@@ -57,6 +57,13 @@ impl RunMessage {
         &input[end - self.payload_bytes as usize..end]
     }
 
+    /// The size of headers and body together, as it was written.
+    pub fn size_text<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        let tail = self.tail(input);
+        let line = &tail[..tail.len() - self.payload_bytes as usize - 4];
+        line.rsplit(|&byte| byte == b' ').next().unwrap_or(line)
+    }
+
     /// The reply subject.
     pub fn reply<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
         let start = self.tail_start as usize;
@@ -287,8 +294,9 @@ impl Worker {
         }
         let stage = self.stage(connection);
         stage.append(|buffer| buffer.extend_from_slice(bytes));
-        let full = stage.len() >= STAGE_BYTES_MAX;
-        if full {
+        // A stage that borrows from the input is written with the input at hand.
+        let must_flush = stage.len() >= STAGE_BYTES_MAX && !stage.borrows_input();
+        if must_flush {
             self.flush_one(connection, &[]);
         }
     }
@@ -378,9 +386,28 @@ impl Worker {
         }
     }
 
-    /// After a panic: drops what the interrupted turn left.
+    /// After a panic in `ingest`: drops what cannot be sent any more, and writes the rest.
     pub fn reset(&mut self) {
         self.run = Run::default();
+        for stage in self.stages.iter_mut().filter(|stage| stage.borrows_input()) {
+            stage.clear();
+        }
         self.flush(&[]);
+    }
+
+    /// After a panic anywhere else: drops all that is staged.
+    pub fn drop_staged(&mut self) {
+        self.run = Run::default();
+        self.staged_bytes = 0;
+        self.has_borrowed = false;
+        self.dirty.clear();
+        self.free.clear();
+        for (index, stage) in self.stages.iter_mut().enumerate() {
+            stage.clear();
+            if let Some(connection) = stage.connection.take() {
+                connection.stage_slot(self.thread).store(0, Ordering::Relaxed);
+            }
+            self.free.push(index as u32);
+        }
     }
 }

@@ -27,7 +27,7 @@ use crate::tls::{TLS_ROOM_BYTES, TlsConfig};
 /// Key of the mailbox's waker.
 const WAKER_KEY: u64 = u64::MAX;
 /// Keys from here on are listeners.
-const LISTENER_KEYS: u64 = u64::MAX - 1024;
+pub(crate) const LISTENER_KEYS: u64 = u64::MAX - 1024;
 
 /// Bytes read of one connection in one turn. With 16 KiB throughput falls to 0.8, from 256 KiB
 /// on it stays the same (measured); one buffer serves all connections of the thread.
@@ -93,10 +93,10 @@ impl Thread {
             }
             self.worker.begin_turn(Instant::now());
             for event in &ready {
-                self.handle(*event);
+                self.survive(Some(event.key), |thread| thread.handle(*event));
             }
-            self.fire_timers();
-            self.end_turn();
+            self.survive(None, Self::fire_timers);
+            self.survive(None, Self::end_turn);
         }
     }
 

@@ -12,7 +12,7 @@ use keelback_wire::errors::ClosedReason;
 use rustix::net::{RecvFlags, recv};
 
 use crate::slot::{Inbound, Slot, Stage};
-use crate::thread::{READ_BYTES, Thread, index_of, set_input};
+use crate::thread::{LISTENER_KEYS, READ_BYTES, Thread, index_of, set_input};
 
 impl Thread {
     /// There is something to read, or the peer is gone.
@@ -112,6 +112,31 @@ impl Thread {
                 }
             }
             Flow::Clear | Flow::Closed | Flow::Waiting(_) => {}
+        }
+    }
+
+    /// Does a part of the turn. A panic ends the connection that it was about, not the thread:
+    /// others are served by it.
+    pub(crate) fn survive(&mut self, key: Option<u64>, part: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| part(self))).is_ok() {
+            return;
+        }
+        self.worker.hub.totals.panics.fetch_add(1, Ordering::Relaxed);
+        self.worker.hub.log.write(Level::Error, "Internal error in a reactor thread");
+        self.worker.drop_staged();
+        let Some(key) = key.filter(|&key| key < LISTENER_KEYS) else { return };
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            let Some(slot) = self.slot(key) else { return };
+            let connection = slot.client.connection.clone();
+            connection.set_closing(ClosedReason::InternalClient);
+            let index = index_of(key);
+            self.worker.drop_subscriptions(&mut self.slots[index].client);
+            self.worker.hub.forget(&connection);
+            self.worker.hub.count_closed(ClosedReason::InternalClient);
+            self.remove(key);
+        }));
+        if end.is_err() {
+            self.worker.drop_staged();
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Publish<'a> {
     pub reply: Option<&'a [u8]>,
     /// Size of the header block for HPUB, `None` for PUB. At most the payload's size.
     pub header_bytes: Option<usize>,
+    /// The size of the header block as it was written; empty for a PUB.
+    pub header_text: &'a [u8],
     /// The total size as the peer wrote it: leading zeros are echoed.
     pub size_text: &'a [u8],
     /// Headers and body.

@@ -78,6 +78,8 @@ pub struct ConnectionInfo<'a> {
     /// In place of the server's.
     pub max_payload: Option<i64>,
     /// In place of the server's.
+    pub auth_required: Option<bool>,
+    /// In place of the server's.
     pub tls_required: Option<bool>,
     /// In place of the server's.
     pub tls_available: Option<bool>,
@@ -88,8 +90,9 @@ pub struct ConnectionInfo<'a> {
 /// A server's INFO, encoded but for the connection's part.
 #[derive(Clone, Debug)]
 pub struct PreparedInfo {
-    /// `INFO {` up to `auth_required`.
+    /// `INFO {` up to `headers`.
     head: Vec<u8>,
+    auth_required: bool,
     tls_required: bool,
     tls_verify: &'static str,
     tls_available: bool,
@@ -114,7 +117,6 @@ impl ServerInfo {
         push_field(&mut head, "go", &self.go);
         push_field(&mut head, "host", &self.host);
         push(&mut head, format_args!(",\"port\":{},\"headers\":{}", self.port, self.headers));
-        push_if(&mut head, self.auth_required, ",\"auth_required\":true");
 
         let mut middle = Vec::new();
         push_field_unless_empty(&mut middle, "cluster", &self.cluster);
@@ -136,6 +138,7 @@ impl ServerInfo {
 
         PreparedInfo {
             head,
+            auth_required: self.auth_required,
             tls_required: self.tls_required,
             tls_verify: if self.tls_verify { ",\"tls_verify\":true" } else { "" },
             tls_available: self.tls_available,
@@ -153,6 +156,7 @@ impl PreparedInfo {
     pub fn write(&self, connection: &ConnectionInfo<'_>, out: &mut Vec<u8>) {
         let own = connection;
         out.extend_from_slice(&self.head);
+        push_if(out, own.auth_required.unwrap_or(self.auth_required), ",\"auth_required\":true");
         push_if(out, own.tls_required.unwrap_or(self.tls_required), ",\"tls_required\":true");
         push_str(out, self.tls_verify);
         push_if(out, own.tls_available.unwrap_or(self.tls_available), ",\"tls_available\":true");

@@ -117,11 +117,6 @@ class AuthRules(Record):
         )
 
     @property
-    def announced(self) -> bool:
-        """`auth_required` as INFO says it: a client without credentials must not be put off."""
-        return self.required and not self.no_auth_user
-
-    @property
     def needs_nonce(self) -> bool:
         """Whether INFO carries a nonce to sign."""
         return bool(self.nkeys) or self.authenticate is not None

@@ -37,7 +37,7 @@ def compile_info(
         host=host,
         port=advertised_port,
         headers=settings.headers,
-        auth_required=settings.auth.announced,
+        auth_required=settings.auth.required,
         tls_required=tls is not None and not tls.optional,
         tls_verify=tls is not None and (tls.verify or tls.verify_and_map),
         tls_available=tls is not None and tls.optional,

@@ -38,7 +38,7 @@ def test_sound_rules_have_no_problem() -> None:
     assert list(rules.problems()) == []
 
 
-def test_when_credentials_are_required_and_announced() -> None:
+def test_when_credentials_are_required() -> None:
     assert not AuthRules().required
     assert AuthRules(token="t").required
     assert AuthRules(user="u").required
@@ -46,7 +46,6 @@ def test_when_credentials_are_required_and_announced() -> None:
     assert AuthRules(users=()).required
     with_anonymous = AuthRules(users=(User(name="a"),), no_auth_user="a")
     assert with_anonymous.required
-    assert not with_anonymous.announced
 
 
 def test_secrets_do_not_show() -> None:

@@ -167,11 +167,11 @@ fn said(op: &Op<'_>, raw: &[u8]) -> Said {
         }
         Op::Publish(publish) => {
             assert!(publish.header_bytes.is_none_or(|bytes| bytes <= publish.payload.len()));
-            let header_bytes = publish.header_bytes.map(|bytes| bytes.to_string().into_bytes());
             let fields = vec![
                 owned(publish.subject),
                 publish.reply.and_then(owned),
-                header_bytes,
+                publish.header_bytes.map(|bytes| bytes.to_string().into_bytes()),
+                publish.header_bytes.and_then(|_| owned(publish.header_text)),
                 owned(publish.size_text),
                 owned(publish.payload),
                 publish.verbatim.and_then(owned),

@@ -38,6 +38,9 @@ enum State {
     Lf(Head),
 }
 
+/// What may stand behind PING whatever the limit.
+const IGNORED_BYTES_MIN: usize = 4096;
+
 /// A publish whose line was read.
 struct Head {
     tokens: Vec<Vec<u8>>,
@@ -103,7 +106,8 @@ impl Plain {
             }
             State::Ignored(verb) if byte == b'\n' => return Ok(Some(self.said(verb, vec![]))),
             State::Ignored(verb) => {
-                if self.raw.len() - verb.len() > self.limits.control_line_bytes_max + 1 {
+                let most = self.limits.control_line_bytes_max.max(IGNORED_BYTES_MIN);
+                if self.raw.len() - verb.len() > most + 1 {
                     return Err(Fault::LineTooLong);
                 }
                 self.state = State::Ignored(verb);
@@ -221,8 +225,9 @@ impl Plain {
         let (subject, behind) = head.tokens.split_at(1);
         let numbers = if head.has_header { 2 } else { 1 };
         let reply = (behind.len() > numbers).then(|| behind[0].clone());
-        let header = head.has_header.then(|| &behind[behind.len() - 2]);
-        let header = header.and_then(|text| size(text)).map(|size| size.to_string().into_bytes());
+        let header_text = head.has_header.then(|| behind[behind.len() - 2].clone());
+        let header =
+            header_text.as_deref().and_then(size).map(|size| size.to_string().into_bytes());
         // As it would be written anew, behind the subject.
         let anew = [b" ", behind.join(&b' ').as_slice(), b"\r\n", payload, b"\r\n"].concat();
         let as_sent = &self.raw[self.argument_start + subject[0].len()..];
@@ -231,6 +236,7 @@ impl Plain {
             Some(subject[0].clone()),
             reply,
             header,
+            header_text,
             behind.last().cloned(),
             Some(payload.to_vec()),
             verbatim,

@@ -11,7 +11,7 @@ use super::{Limits, Op, Publish, Step, Violation, bad_arguments, unknown_operati
 pub(super) struct Head<'a> {
     subject: &'a [u8],
     reply: Option<&'a [u8]>,
-    header_bytes: Option<usize>,
+    header: Option<(&'a [u8], usize)>,
     size_text: &'a [u8],
     payload_bytes: usize,
     /// Where the part starts that can be copied as one piece.
@@ -50,7 +50,7 @@ pub(super) fn plain_pub<'a>(input: &'a [u8], limits: &Limits) -> Option<Head<'a>
     Some(Head {
         subject: &input[SUBJECT_START..subject_end],
         reply,
-        header_bytes: None,
+        header: None,
         size_text,
         payload_bytes: line::size(size_text)?,
         verbatim_start: Some(subject_end + 1),
@@ -81,7 +81,7 @@ impl<'a> Head<'a> {
         Ok(Self {
             subject,
             reply,
-            header_bytes: None,
+            header: None,
             size_text,
             payload_bytes,
             verbatim_start: verbatim_start(input, line, tokens.ranges()),
@@ -111,7 +111,7 @@ impl<'a> Head<'a> {
         Ok(Self {
             subject,
             reply,
-            header_bytes: Some(header_bytes),
+            header: Some((header_text, header_bytes)),
             size_text,
             payload_bytes,
             verbatim_start: verbatim_start(input, line, tokens.ranges()),
@@ -125,7 +125,7 @@ impl<'a> Head<'a> {
         Self {
             subject: b"",
             reply: None,
-            header_bytes: None,
+            header: None,
             size_text: b"0",
             payload_bytes: 0,
             verbatim_start: None,
@@ -155,7 +155,8 @@ impl<'a> Head<'a> {
         let publish = Publish {
             subject: self.subject,
             reply: self.reply,
-            header_bytes: self.header_bytes,
+            header_bytes: self.header.map(|(_, bytes)| bytes),
+            header_text: self.header.map_or(b"", |(text, _)| text),
             size_text: self.size_text,
             payload: &input[self.line_bytes..body_end],
             verbatim: self.verbatim_start.map(|start| &input[start..used_bytes]),

@@ -89,6 +89,7 @@ fn a_publish_has_all_its_parts() {
             subject: b"foo.bar",
             reply: Some(b"re.ply"),
             header_bytes: None,
+            header_text: b"",
             size_text: b"002",
             payload: b"hi",
             verbatim: Some(b"re.ply 002\r\nhi\r\n"),
@@ -101,6 +102,7 @@ fn a_publish_has_all_its_parts() {
             subject: b"a",
             reply: None,
             header_bytes: Some(12),
+            header_text: b"12",
             size_text: b"14",
             payload: b"NATS/1.0\r\n\r\nhi",
             verbatim: Some(b"12 14\r\nNATS/1.0\r\n\r\nhi\r\n"),
@@ -383,6 +385,7 @@ proptest! {
             arguments.extend_from_slice(format!("{bytes} ").as_bytes());
         }
         arguments.extend_from_slice(&size_text);
+        let header_text = header_bytes.map_or(Vec::new(), |bytes| bytes.to_string().into_bytes());
         let verb = if header_bytes.is_some() { &b"HPUB "[..] } else { b"PUB " };
         let line = [verb, &subject, b" ", &arguments, b"\r\n"].concat();
         let verbatim = [&arguments[..], b"\r\n", &payload, b"\r\n"].concat();
@@ -391,6 +394,7 @@ proptest! {
             subject: &subject,
             reply: reply.as_deref(),
             header_bytes,
+            header_text: &header_text,
             size_text: &size_text,
             payload: &payload,
             verbatim: Some(&verbatim),
