@@ -241,6 +241,8 @@ def run(suite: Suite, bug: str) -> Verdict:
     """Run a suite until its first failure."""
     environment = {name: text for name, text in os.environ.items() if name != "CI"}
     environment |= {"PYTHONPATH": str(SITE), VARIABLE: bug} | suite.environment
+    # A planted bug is no regression to remember.
+    environment["PROPTEST_DISABLE_FAILURE_PERSISTENCE"] = "1"
     start = time.monotonic()
     for folder, command in suite.commands:
         failure = first_failure(folder, command, environment)

@@ -12,3 +12,4 @@ mod queues;
 mod requests;
 mod slow_consumers;
 mod subscriptions;
+mod threads;
