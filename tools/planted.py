@@ -31,11 +31,11 @@ BUILD = ROOT / ".build" / "planted"
 SITE = BUILD / "site"
 VARIABLE = "KEELBACK_PLANTED"
 
-SUITE_TIME_MAX_S = 900.0
+SUITE_TIME_MAX_S = 240.0
 """A suite that runs longer has found something: that the server hangs."""
 
 BUG = re.compile(r"^    /// (.+)\n    (\w+),$", re.MULTILINE)
-RUST_FAILURE = re.compile(r"^test (\S+)(?: - .*)? \.\.\. FAILED$", re.MULTILINE)
+RUST_FAILURE = re.compile(r"^    ([\w:]+)$", re.MULTILINE)
 PYTEST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 RELEASE = {
@@ -274,7 +274,8 @@ def first_failure(folder: Path, command: Sequence[str], environment: dict[str, s
     if process.returncode == 0:
         return ""
     name = Path(command[0]).name.rpartition("-")[0] or "pytest"
-    failures = RUST_FAILURE.findall(output) or re.findall(r"^    (\S+)$", output, re.MULTILINE)
+    # The list of names at the end.
+    failures = RUST_FAILURE.findall(output.rpartition("\nfailures:\n")[2])
     if "pytest" in command:
         failures = PYTEST_FAILURE.findall(output)
         if process.returncode != 1 or not failures:

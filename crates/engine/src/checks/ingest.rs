@@ -54,9 +54,7 @@ impl Outputs {
         }
         let outcome = send_in_chunks(&mut server, &mut own, input, sizes);
         for peer in others.iter().chain([&own]) {
-            while peer.pending_bytes() > 0 {
-                server.drain(peer);
-            }
+            server.drain_all(peer);
             assert!(!lock(&peer.sink).wants_room, "waits for room without need");
         }
         let listening = server.account("$G").sublist().len();

@@ -205,6 +205,15 @@ impl Server {
         lock(&peer.client.connection.outbound).drain(self.now, deadline)
     }
 
+    /// The peer takes all that waits for it.
+    pub fn drain_all(&mut self, peer: &Peer) {
+        while peer.pending_bytes() > 0 {
+            let before = peer.pending_bytes();
+            self.drain(peer);
+            assert!(peer.pending_bytes() < before, "what was taken is counted down");
+        }
+    }
+
     /// The end of a connection, as far as it concerns the engine.
     pub fn close(&mut self, peer: &mut Peer) {
         self.workers[peer.thread].drop_subscriptions(&mut peer.client);

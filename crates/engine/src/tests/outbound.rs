@@ -44,9 +44,7 @@ proptest! {
         }
         for peer in &listeners {
             lock(&peer.sink).room = usize::MAX;
-            while peer.pending_bytes() > 0 {
-                server.drain(peer);
-            }
+            server.drain_all(peer);
             prop_assert!(peer.read_bytes() == expected);
             let mut outbound = lock(&peer.client.connection.outbound);
             prop_assert_eq!(outbound.pending_pieces(), 0);

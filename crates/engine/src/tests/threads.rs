@@ -107,9 +107,7 @@ fn a_socket_that_takes_little_gets_all_while_two_threads_fill_its_queue() {
             });
         }
     });
-    while listener.pending_bytes() > 0 {
-        server.drain(&listener);
-    }
+    server.drain_all(&listener);
     let got = listener.read();
     assert_eq!(got.len(), 2 * ROUNDS * BURST * "MSG to.0 1 9\r\nsomething\r\n".len());
     assert_eq!(got.matches("1 9\r\nsomething\r\n").count(), 2 * ROUNDS * BURST);
