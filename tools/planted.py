@@ -142,7 +142,7 @@ def build() -> list[Suite]:
     return [
         Suite("rust", tuple(binaries)),
         pytest("conformance", "tests/conformance", *ours, KEELBACK_WIRE_TIMEOUT_S="3"),
-        pytest("unit", "tests/unit/server", "tests/unit/auth"),
+        pytest("unit", "tests/core", "tests/unit/server", "tests/unit/auth"),
         pytest("differential", "tests/differential", *ours),
         pytest("hostile", "tests/hostile"),
         pytest("clients", "tests/clients", "-k", "nats_py"),
