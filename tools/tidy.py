@@ -1,4 +1,4 @@
-"""What no linter knows of this repository: machine paths, over-long files, rooms, licences.
+"""What no linter knows of this repository: machine paths, over-long files, rooms, pages.
 
 Run by `make lint`; prints each finding as `file:line: what to do` and exits with 1.
 """
@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tidy_pages import page_findings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,8 +70,10 @@ def room_findings() -> Iterator[str]:
 
 def main() -> int:
     """Print all findings."""
-    found = [finding for path in tracked() for finding in findings(path)]
+    paths = tracked()
+    found = [finding for path in paths for finding in findings(path)]
     found.extend(room_findings())
+    found.extend(page_findings(path for path in paths if path.suffix == ".md"))
     for finding in found:
         print(finding, file=sys.stderr)
     return 1 if found else 0

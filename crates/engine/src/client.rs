@@ -105,6 +105,10 @@ pub struct Client {
     pub policy: Option<Arc<Policy>>,
     /// CONNECT was received.
     pub has_connected: bool,
+    /// The subject of a message that has not arrived as a whole was already called invalid.
+    pub told_invalid: bool,
+    /// It was let in by what it said before CONNECT, as the user without credentials.
+    pub came_early: bool,
     /// The first PONG was sent: INFO may follow at any time.
     pub is_greeted: bool,
     /// To be signed by users with nkeys; empty when INFO had none.
@@ -143,6 +147,8 @@ impl Client {
             flags: Flags::default(),
             policy: None,
             has_connected: false,
+            told_invalid: false,
+            came_early: false,
             is_greeted: false,
             nonce: String::new(),
             peer_ip,
@@ -221,7 +227,8 @@ impl Client {
         self.subs = HashTable::new();
     }
 
-    /// The sid of a plain subscription of this connection that matches `subject`.
+    /// The sid of a plain subscription of this connection that matches `subject`. Of several, any:
+    /// nats-server's choice depends on what its cache holds.
     pub(crate) fn plain_sid_for(&self, subject: &[u8]) -> Option<Vec<u8>> {
         // The account's sublist is the quicker way only when this client has many.
         if self.subs.len() <= 16 {

@@ -84,10 +84,11 @@ impl Policy {
         Self { permissions, granted: Mutex::new(granted) }
     }
 
-    /// Remembers that a message asked for an answer at `reply`.
+    /// Remembers that a message asked for an answer at `reply`. Asking again while that may
+    /// still be answered counts as an answer and starts nothing anew, as in nats-server.
     pub fn grant(&self, reply: &[u8], now: Instant) {
         let Some(rule) = self.permissions.responses() else { return };
-        if self.permissions.may_publish(reply) {
+        if self.permissions.may_publish(reply) || self.may_respond(reply, now) {
             return;
         }
         let mut granted = lock(&self.granted);

@@ -96,10 +96,9 @@ impl Gate {
         if !options.nkey.is_empty() && self.ask_nkey {
             return Verdict::Ask;
         }
-        let is_bare = options.user.is_empty()
-            && options.pass.is_empty()
-            && options.auth_token.is_empty()
-            && options.nkey.is_empty();
+        // An nkey says nothing where there are none, as in nats-server.
+        let is_bare =
+            options.user.is_empty() && options.pass.is_empty() && options.auth_token.is_empty();
         if is_bare && self.anonymous_ask {
             return Verdict::Ask;
         }

@@ -1,6 +1,8 @@
 //! One chunk of input of one client: operation after operation, until it ends.
 
-use keelback_wire::client::{Op, Step, Violation, next_op, next_op_without_headers};
+use keelback_wire::client::{
+    Limits, Op, Step, Violation, announced_subject, next_op, next_op_without_headers,
+};
 use keelback_wire::errors::{ClientError, ClosedReason};
 
 use crate::client::{Client, Phase};
@@ -79,10 +81,12 @@ impl Worker {
                     }
                 }
                 Ok(Step::More { wanted_bytes: more }) => {
+                    self.check_announced(client, at, input, &limits);
                     wanted_bytes = more;
                     break;
                 }
                 Err(violation) => {
+                    self.check_announced(client, at, input, &limits);
                     outcome = Outcome::Close(self.refuse(client, &violation, input));
                     break;
                 }
@@ -94,6 +98,19 @@ impl Worker {
             client.keepalive.last_in = self.now;
         }
         Ingested { used_bytes: at, wanted_bytes, outcome }
+    }
+
+    /// In pedantic mode an invalid subject is told when its control line is there, once.
+    fn check_announced(&mut self, client: &mut Client, at: usize, input: &[u8], limits: &Limits) {
+        if !client.flags.pedantic || client.told_invalid || client.phase != Phase::Open {
+            return;
+        }
+        let announced = announced_subject(&input[at..], limits, client.flags.headers);
+        let Some(subject) = announced else { return };
+        if !keelback_subject::is_valid_literal(subject) {
+            client.told_invalid = true;
+            self.answer(client, &ClientError::InvalidPublishSubject, input);
+        }
     }
 
     /// What may come before a client is admitted: CONNECT, or anything at all where clients
@@ -108,6 +125,7 @@ impl Worker {
         if !self.settings.gate.admits_anonymous() {
             return Some(Outcome::Close(self.violate_authorization(client)));
         }
+        client.came_early = true;
         match self.decide(client) {
             Ok(Next::Continue) => None,
             Ok(Next::Ask) => Some(Outcome::Ask),

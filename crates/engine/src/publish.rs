@@ -197,7 +197,13 @@ impl Worker {
     ) -> Option<bool> {
         let subject = message.subject;
         let mut is_repeatable = !client.flags.verbose && !client.traces;
-        if client.flags.pedantic && !keelback_subject::is_valid_literal(subject) {
+        // Without subject: an HMSG, which a client may say and nobody hears.
+        let was_told = std::mem::take(&mut client.told_invalid);
+        if client.flags.pedantic
+            && !was_told
+            && !subject.is_empty()
+            && !keelback_subject::is_valid_literal(subject)
+        {
             self.answer(client, &ClientError::InvalidPublishSubject, input);
             is_repeatable = false;
         }

@@ -65,7 +65,7 @@ impl Worker {
             self.hub.log.error(|| format!("{} - CONNECT: {error}", client.connection.log_prefix()));
             return Err(ClosedReason::ProtocolViolation);
         }
-        if client.has_connected {
+        if client.has_connected || client.came_early {
             self.drop_subscriptions(client);
             client.forget_last();
             if let Some(account) = self.hub.account(GLOBAL_ACCOUNT) {
@@ -187,7 +187,7 @@ impl Worker {
     pub(crate) fn ping(&mut self, client: &mut Client) {
         let connection = client.connection.clone();
         self.reply(&connection, b"PONG\r\n");
-        if client.has_connected && !client.is_greeted {
+        if (client.has_connected || client.came_early) && !client.is_greeted {
             client.is_greeted = true;
             if client.flags.takes_async_info {
                 let line = self.info_line(client, true);

@@ -177,6 +177,21 @@ pub fn next_op_without_headers<'a>(
     }
 }
 
+/// The subject of a PUB or HPUB whose control line is whole, right and within the limits,
+/// whatever follows the line: nats-server complains about it before the payload is there.
+/// `headers` is whether an HPUB may come.
+#[cold]
+pub fn announced_subject<'a>(input: &'a [u8], limits: &Limits, headers: bool) -> Option<&'a [u8]> {
+    let verb = verb::read(input).ok()??;
+    let line = Line::read(input, verb, limits).ok()??;
+    let head = match verb.verb {
+        Verb::Pub => Head::of_pub(input, &line).ok()?,
+        Verb::Hpub if headers => Head::of_hpub(input, &line).ok()?,
+        _ => return None,
+    };
+    head.subject_within(limits)
+}
+
 /// Every operation in every spelling; the short way for a plain PUB stands before it.
 fn any_op<'a>(input: &'a [u8], limits: &Limits, headers: bool) -> Result<Step<'a>, Violation> {
     let Some(verb) = verb::read(input)? else { return Ok(more(input)) };

@@ -77,10 +77,17 @@ def _bounds(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[Con
             if (least is None or value >= least) and (most is None or value <= most):
                 continue
             path = ".".join(part for part in (block.block_path, described.key) if part)
-            allowed = f"from {least:g} on" if most is None else f"from {least or 0:g} to {most:g}"
+            unit = {"duration": " seconds", "bytes": " bytes"}.get(described.unit, "")
+            low, high = _plain(least or 0), "" if most is None else _plain(most)
+            allowed = f"from {low}{unit}" if most is None else f"from {low} to {high}{unit}"
             place = places.get(name) if block.block_path == "" else None
-            problem = f"{path} is {value:g}, allowed is {allowed} {described.unit}".rstrip()
+            problem = f"{path} is {_plain(value)}, allowed is {allowed}"
             yield ConfigError(place, problem, hint=described.help)
+
+
+def _plain(number: float) -> str:
+    """A number as people write it: no exponent, no trailing zeros."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
 
 
 def _certificates(options: ServerOptions) -> Iterator[ConfigError]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NESTED = Anything("a block of its own", "")
 PORT_DEFAULT = 4222
 PORT_RANDOM = -1
-THREADS_MAX = 256
+THREADS_MAX = 64
 
 
 @options("")

@@ -73,4 +73,5 @@ def own_addresses() -> list[str]:
 
 def reason_of(error: OSError) -> str:
     """The system's reason in the spelling that Go prints."""
-    return (error.strerror or str(error)).lower()
+    reason = os.strerror(error.errno) if error.errno else error.strerror or str(error)
+    return reason.lower()

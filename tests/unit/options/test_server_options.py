@@ -106,7 +106,7 @@ def test_keywords_are_the_keys_of_a_file_with_its_types_and_errors() -> None:
             ),
         ),
         ("tls {}", "missing 'cert_file' in TLS configuration"),
-        ('ping_interval: "-1s"', ":1:0: ping_interval is -1, allowed is from 0.001 on duration"),
+        ('ping_interval: "-1s"', ":1:0: ping_interval is -1, allowed is from 0.001 seconds"),
         ("port: 70000", ":1:0: port is 70000, allowed is from -1 to 65535"),
     ],
 )

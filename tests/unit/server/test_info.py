@@ -58,7 +58,7 @@ def test_an_ipv6_address_is_put_in_brackets() -> None:
 def test_what_info_says_of_authentication() -> None:
     assert not info_of().auth_required
     assert info_of(auth=AuthRules(users=(User(name="a"),))).auth_required
-    # The core takes it back in the first INFO, for clients without credentials.
+    # The core leaves it out where a client without credentials is still to be let in.
     assert info_of(auth=AuthRules(users=(User(name="a"),), no_auth_user="a")).auth_required
     assert info_of(auth=AuthRules(nkeys=(NkeyUser(nkey="U"),))).nonce
 

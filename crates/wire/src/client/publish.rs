@@ -133,6 +133,12 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// The subject, unless the payload is larger than allowed.
+    pub(super) fn subject_within(self, limits: &Limits) -> Option<&'a [u8]> {
+        let is_within = limits.payload_bytes_max.is_none_or(|most| self.payload_bytes <= most);
+        is_within.then_some(self.subject)
+    }
+
     /// Takes the payload that follows the control line.
     #[inline]
     pub(super) fn with_payload(
