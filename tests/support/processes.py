@@ -26,6 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 _START_TIME_MAX_S = 15.0
 _STOP_TIME_MAX_S = 10.0
+_STILL_S = 0.5
 # A whole line, so that a log read while it is written does not give half a port.
 _LISTENING = re.compile(r"Listening for client connections on (\S+):(\d+)\n")
 
@@ -109,7 +110,9 @@ class ServerProcess:
             text = log_file.read_text(errors="replace")
             listening = _LISTENING.search(text)
             if listening is not None and "Server is ready" in text:
-                return cls(target, listening[1], int(listening[2]), process, log_file)
+                server = cls(target, listening[1], int(listening[2]), process, log_file)
+                server._settle()
+                return server
             if process.poll() is not None or time.monotonic() > deadline:
                 _end(process)
                 message = f"{' '.join(command)} was not ready (exit {process.returncode}):\n{text}"
@@ -157,6 +160,19 @@ class ServerProcess:
     def descriptor_count(self) -> int:
         """Open file descriptors of the process."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def _settle(self) -> None:
+        """Wait until it opens no more descriptors by itself: the listener is there before the rest.
+
+        Nothing tells from outside when a process has begun all that it begins.
+        """
+        deadline = time.monotonic() + _START_TIME_MAX_S
+        last, since = self.descriptor_count(), time.monotonic()
+        while time.monotonic() < min(deadline, since + _STILL_S):
+            time.sleep(0.02)
+            now = self.descriptor_count()
+            if now != last:
+                last, since = now, time.monotonic()
 
     def processor_s(self) -> float:
         """Processor time used so far, user and system, in seconds."""
