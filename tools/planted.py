@@ -145,7 +145,6 @@ def build() -> list[Suite]:
         pytest("unit", "tests/core", "tests/unit/server", "tests/unit/auth"),
         pytest("differential", "tests/differential", *ours),
         pytest("hostile", "tests/hostile"),
-        pytest("clients", "tests/clients", "-k", "nats_py"),
         pytest("leaks", "tests/leaks"),
     ]
 
