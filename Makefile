@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PORT ?= 4222
+MINUTES ?= 20
 
 .DEFAULT_GOAL := help
 .PHONY: help build serve test test-rust test-python lint format bench soak planted wheel load clean
@@ -59,10 +60,10 @@ bench: build load ## speed beside nats-server, with the relay as the limit
 	$(BIN)/python bench/run.py $(BENCH)
 
 soak: build load ## the long runs: fuzzing, leaks, hostile input, differential sessions
-	$(BIN)/python tools/soak.py
+	$(BIN)/python tools/soak.py --minutes $(MINUTES) $(SOAK)
 
-planted: ## each planted bug must be found by a suite
-	$(PYTHON) tools/planted.py
+planted: build ## each planted bug must be found by a suite
+	$(BIN)/python tools/planted.py $(PLANTED)
 
 wheel: $(VENV)/.python ## a wheel for users without Rust, in dist/
 	$(BIN)/maturin build --release --out dist

@@ -4,6 +4,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use keelback_interest::{Generations, Sublist};
+use keelback_planted::{self as planted, Bug};
 
 use crate::subscription::SubRef;
 
@@ -43,7 +44,9 @@ impl Account {
     pub fn insert(&self, sub: &SubRef) -> bool {
         let mut sublist = self.write();
         let inserted = sublist.insert(sub.clone()).is_ok();
-        if inserted {
+        let missed =
+            planted::is(Bug::BumpMissedBySubscribe) && !keelback_subject::is_literal(sub.subject());
+        if inserted && !missed {
             self.generations.bump(sub.subject());
         }
         inserted
@@ -53,7 +56,7 @@ impl Account {
     pub fn remove(&self, sub: &SubRef) -> bool {
         let mut sublist = self.write();
         let removed = sublist.remove(sub);
-        if removed {
+        if removed && !planted::is(Bug::BumpMissedByUnsubscribe) {
             self.generations.bump(sub.subject());
         }
         removed

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
 use keelback_interest::Permissions;
+use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
 use crate::lock;
@@ -105,13 +106,20 @@ impl Policy {
         }
     }
 
+    /// Replies that are remembered, those that expired lately included.
+    #[cfg(test)]
+    pub(crate) fn granted_count(&self) -> usize {
+        lock(&self.granted).replies.len()
+    }
+
     /// Whether `subject` answers a message that came in; each call counts as an answer.
     pub fn may_respond(&self, subject: &[u8], now: Instant) -> bool {
         let Some(rule) = self.permissions.responses() else { return false };
         let mut granted = lock(&self.granted);
         let Some((uses, since)) = granted.replies.get_mut(subject) else { return false };
         *uses += 1;
-        let is_fresh = rule.expires.is_none_or(|expires| now.duration_since(*since) <= expires);
+        let is_fresh = planted::is(Bug::ResponseNeverExpires)
+            || rule.expires.is_none_or(|expires| now.duration_since(*since) <= expires);
         let is_left = rule.max < 0 || *uses <= rule.max;
         if !is_fresh || (rule.max >= 0 && *uses >= rule.max) {
             granted.replies.remove(subject);

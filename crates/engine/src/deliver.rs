@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use keelback_planted::{self as planted, Bug};
+
 use crate::client::Client;
 use crate::stage::{SHARE_BYTES_MIN, STAGE_BYTES_MAX};
 use crate::subscription::Claim;
@@ -52,7 +54,8 @@ impl Worker {
         }
         // A client that wants to hear of this has runs of one message, unless somebody else
         // certainly takes them.
-        if taken == 0 && client.wants_no_responders() {
+        let reached_nobody = taken == 0 || planted::is(Bug::FalseNoResponders);
+        if reached_nobody && client.wants_no_responders() {
             self.tell_no_responders(client, messages, input);
         }
     }
@@ -211,9 +214,15 @@ impl Worker {
     ) -> bool {
         // A random start, then around: as in nats-server. The multiply maps without a division.
         let random = self.next_random() >> 32;
-        let start = ((random * members.len() as u64) >> 32) as usize;
+        let mut start = ((random * members.len() as u64) >> 32) as usize;
+        if planted::is(Bug::QueueUnfair) {
+            start = 0;
+        }
+        let all = planted::is(Bug::QueueDeliversToAll);
         let (before, from) = members.split_at(start);
-        from.iter().chain(before).any(|member| self.deliver_member(client, member, message, input))
+        from.iter()
+            .chain(before)
+            .any(|member| self.deliver_member(client, member, message, input) && !all)
     }
 
     /// Delivers one message to one subscriber, if it may have it.
@@ -365,7 +374,7 @@ fn encode_without_headers(buffer: &mut Vec<u8>, prefix: &[u8], message: &RunMess
         buffer.extend_from_slice(reply);
         buffer.push(b' ');
     }
-    if message.header_bytes == 0 {
+    if message.header_bytes == 0 || planted::is(Bug::StrippedSizeWrong) {
         buffer.extend_from_slice(message.size_text(input));
     } else {
         buffer.extend_from_slice(body.len().to_string().as_bytes());

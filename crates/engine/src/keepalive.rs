@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use keelback_planted::{self as planted, Bug};
+
 /// A client's first ping comes early, so that its round-trip time is known.
 const FIRST_PING: Duration = Duration::from_secs(2);
 
@@ -62,7 +64,9 @@ impl Keepalive {
 
     /// The peer answered a ping (or says so).
     pub fn pong(&mut self, now: Instant) {
-        self.pings_out = 0;
+        if !planted::is(Bug::PongIgnored) {
+            self.pings_out = 0;
+        }
         let started = self.rtt_started.unwrap_or(self.started);
         self.rtt = Some(now.duration_since(started).max(Duration::from_nanos(1)));
     }

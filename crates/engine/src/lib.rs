@@ -5,6 +5,8 @@
 //! chunk of input to [`Worker::ingest`] and calls [`Worker::flush`] once a turn.
 
 pub mod account;
+#[cfg(any(test, feature = "checks"))]
+pub mod checks;
 pub mod client;
 pub mod connection;
 pub mod deliver;
@@ -21,6 +23,8 @@ pub mod settings;
 pub mod stage;
 pub mod subscription;
 pub mod targets;
+#[cfg(test)]
+mod tests;
 mod tracing;
 pub mod worker;
 

@@ -6,6 +6,8 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use keelback_planted::{self as planted, Bug};
+
 /// Carries bytes out. Behind the outbound lock, so any thread may write.
 pub trait Transport: Send {
     /// Takes what it can of `pieces`, in order, without waiting.
@@ -290,7 +292,9 @@ impl Outbound {
 
     fn drop_front(&mut self, mut bytes: usize) {
         self.taken_bytes += bytes as u64;
-        self.pending_bytes -= bytes;
+        if !planted::is(Bug::PendingKept) {
+            self.pending_bytes -= bytes;
+        }
         self.deadline_bytes = self.deadline_bytes.saturating_sub(bytes);
         while bytes > 0 {
             let Some(front) = self.queue.front_mut() else { return };

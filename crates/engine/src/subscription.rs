@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keelback_interest::Interest;
+use keelback_planted::{self as planted, Bug};
 
 use crate::connection::Connection;
 
@@ -74,10 +75,11 @@ impl Subscription {
     /// Claims one delivery under the limit.
     pub fn claim(&self) -> Claim {
         let number = self.delivered.fetch_add(1, Ordering::AcqRel) + 1;
+        let off = u64::from(planted::is(Bug::MaxOffByOne));
         match self.max.load(Ordering::Acquire) {
             0 => Claim::Granted,
-            max if number < max => Claim::Granted,
-            max if number == max => Claim::Last,
+            max if number < max + off => Claim::Granted,
+            max if number == max + off => Claim::Last,
             _ => Claim::Refused,
         }
     }

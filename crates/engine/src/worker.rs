@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use keelback_interest::{Matched, Stamp};
+use keelback_planted::{self as planted, Bug};
 
 use crate::account::Account;
 use crate::connection::Connection;
@@ -208,11 +209,12 @@ impl Worker {
         if self.cache.is_empty() {
             self.cache.resize_with(CACHE_SETS, Default::default);
         }
-        let hash = self.hasher.hash_one((account.id, subject));
+        let id = if planted::is(Bug::CacheIgnoresAccount) { 0 } else { account.id };
+        let hash = self.hasher.hash_one((id, subject));
         let set = (hash >> 32) as usize % CACHE_SETS;
         for entry in self.cache[set].iter().flatten() {
             if entry.hash == hash
-                && entry.account == account.id
+                && entry.account == id
                 && entry.subject == subject
                 && account.generations.is_current(&entry.stamp)
             {
@@ -227,7 +229,7 @@ impl Worker {
         } else {
             Targets::compile(subject, &mut self.matched)
         };
-        self.remember(set, hash, account.id, subject, stamp, &targets);
+        self.remember(set, hash, id, subject, stamp, &targets);
         (targets, stamp)
     }
 

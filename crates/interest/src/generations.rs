@@ -34,6 +34,9 @@
 //!   new value too, and cannot take a stale stamp for current and then remember the new `any`.
 //!   Counted first, it would allow just that.
 
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::hashing::Hashing;

@@ -5,6 +5,8 @@
 //! about it changed.
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "checks"))]
+pub mod checks;
 mod generations;
 mod hashing;
 mod literals;

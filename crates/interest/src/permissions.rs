@@ -11,6 +11,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use keelback_planted::{self as planted, Bug};
+
 use crate::permissions::rules::{Rule, Rules};
 use crate::sublist::Interest;
 
@@ -108,10 +110,14 @@ impl Permissions {
         if rules.responses.is_some() {
             publish_allow.get_or_insert_default();
         }
+        let mut publish_deny = rules.publish_deny;
+        if planted::is(Bug::WildcardDenyIgnored) {
+            publish_deny.retain(|subject| keelback_subject::is_literal(subject));
+        }
         let subscribe_allow = rules.subscribe_allow.filter(|rules| !rules.is_empty());
         Ok(Self {
             publish_allow: publish_allow.map(publish_rules).transpose()?,
-            publish_deny: publish_rules(rules.publish_deny)?,
+            publish_deny: publish_rules(publish_deny)?,
             subscribe_allow: subscribe_allow.map(subscribe_rules).transpose()?,
             subscribe_deny: subscribe_rules(rules.subscribe_deny)?,
             responses: rules.responses,

@@ -12,6 +12,7 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use keelback_planted::{self as planted, Bug};
 
 use crate::hashing::Hashing;
 use crate::matched::Matched;
@@ -108,10 +109,19 @@ impl<T: Interest> Trie<T> {
                     if !visit(&node.members) {
                         return;
                     }
+                    if planted::is(Bug::TailMatchesNothing) && node.tail != ROOT {
+                        visit(&self.nodes[node.tail as usize].members);
+                    }
                     break;
                 };
                 if node.tail != ROOT && !visit(&self.nodes[node.tail as usize].members) {
                     return;
+                }
+                if planted::is(Bug::StarMatchesMore)
+                    && node.star != ROOT
+                    && token.end < subject.len()
+                {
+                    visit(&self.nodes[node.star as usize].members);
                 }
                 let literal = if node.literals == 0 {
                     ROOT

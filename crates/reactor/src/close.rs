@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use keelback_engine::lock;
 use keelback_engine::outbound::Flow;
+use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
 use crate::slot::Stage;
@@ -31,7 +32,9 @@ impl Thread {
         let was_open = !matches!(slot.stage, Stage::Handshaking { .. });
         slot.stage = Stage::Lingering;
         let index = index_of(key);
-        self.worker.drop_subscriptions(&mut self.slots[index].client);
+        if !planted::is(Bug::CloseKeepsSubscriptions) {
+            self.worker.drop_subscriptions(&mut self.slots[index].client);
+        }
         self.worker.flush_one(&connection, &[]);
         let hub = self.worker.hub.clone();
         hub.forget(&connection);

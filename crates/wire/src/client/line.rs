@@ -1,5 +1,6 @@
 //! The rest of a control line behind its verb, and its tokens.
 
+use keelback_planted::{self as planted, Bug};
 use memchr::memchr;
 
 use super::verb::{Row, Tail};
@@ -69,7 +70,7 @@ impl<'a> Line<'a> {
         // Nearly always it is the last byte that is a CR, and the search is spared.
         let dropped = behind_first.last() == Some(&b'\r') || memchr(b'\r', behind_first).is_some();
         let argument = &window[..=behind_first.len() - usize::from(dropped)];
-        if argument.len() > most {
+        if argument.len() > most + usize::from(planted::is(Bug::ControlLineLimitOffByOne)) {
             return Err(Violation::ControlLineTooLong);
         }
         Ok(found.map(|newline| Self {

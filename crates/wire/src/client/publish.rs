@@ -1,5 +1,7 @@
 //! PUB and HPUB: the control line, then the payload behind it.
 
+use keelback_planted::{self as planted, Bug};
+
 use super::line::{self, Line};
 use super::verb::{STATE_PAYLOAD_CR, STATE_PAYLOAD_LF};
 use super::{Limits, Op, Publish, Step, Violation, bad_arguments, unknown_operation};
@@ -144,13 +146,16 @@ impl<'a> Head<'a> {
         input: &'a [u8],
         limits: &Limits,
     ) -> Result<Step<'a>, Violation> {
+        let off = usize::from(planted::is(Bug::PayloadLimitOffByOne));
         // Refused before a byte of it is buffered: the size is a stranger's word.
-        if limits.payload_bytes_max.is_some_and(|most| self.payload_bytes > most) {
+        if limits.payload_bytes_max.is_some_and(|most| self.payload_bytes > most + off) {
             return Err(Violation::PayloadTooLarge { declared_bytes: self.payload_bytes });
         }
         let body_end = self.line_bytes + self.payload_bytes;
         let used_bytes = body_end + 2;
-        if input.get(body_end..used_bytes) != Some(b"\r\n") {
+        let is_split = planted::is(Bug::SplitReadOffByOne) && input.len() == body_end + 1;
+        let used_bytes = used_bytes - usize::from(is_split);
+        if !is_split && input.get(body_end..used_bytes) != Some(b"\r\n") {
             return unfinished(input, body_end);
         }
         let publish = Publish {

@@ -1,0 +1,15 @@
+//! The engine from the outside: bytes in, bytes out, time moved by hand.
+#![allow(clippy::unwrap_used, clippy::format_push_string)]
+
+mod counters;
+mod delivery;
+mod gate;
+mod keepalive;
+mod log;
+mod outbound;
+mod permissions;
+mod queues;
+mod requests;
+mod slow_consumers;
+mod subscriptions;
+mod threads;
