@@ -104,7 +104,7 @@ impl Worker {
             let mut payload_bytes = 0;
             let mut borrowed = false;
             for message in rest {
-                if stage.len() >= STAGE_BYTES_MAX {
+                if stage.len() >= 2 * STAGE_BYTES_MAX {
                     break;
                 }
                 count += 1;
@@ -122,7 +122,7 @@ impl Worker {
             stage.messages += count as u64;
             stage.message_bytes += payload_bytes;
             let added = stage.len() - before;
-            let is_full = stage.len() >= STAGE_BYTES_MAX;
+            let is_full = stage.len() >= STAGE_BYTES_MAX / 2;
             if borrowed {
                 self.note_borrowed();
             }

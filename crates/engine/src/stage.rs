@@ -242,12 +242,25 @@ impl Stage {
         self.borrowed_from = 0;
     }
 
-    /// Frees the slot; a buffer that a burst made large is given back.
+    /// Whether it has memory to append to.
+    #[inline]
+    pub fn has_buffer(&self) -> bool {
+        self.buffer.capacity() > 0
+    }
+
+    /// Gives it memory to append to; it holds nothing.
+    pub fn give_buffer(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
+    }
+
+    /// Takes its memory away; it holds nothing.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Frees the slot.
     pub fn release(&mut self) {
         self.connection = None;
-        if self.buffer.capacity() > 2 * STAGE_BYTES_MAX {
-            self.buffer = Vec::new();
-        }
         if self.pieces.capacity() > 1024 {
             self.pieces = Vec::new();
         }

@@ -25,6 +25,9 @@ const CACHE_SETS: usize = 4096;
 /// ten thousand must not stage a whole read for each.
 const STAGED_BYTES_MAX: usize = 8 << 20;
 
+/// Buffers of stages that are kept for the next ones.
+const SPARE_BUFFERS_MAX: usize = 64;
+
 /// A message of the current run, as ranges of the input.
 #[derive(Clone, Copy, Debug)]
 pub struct RunMessage {
@@ -131,6 +134,7 @@ pub struct Worker {
     hasher: foldhash::fast::RandomState,
     matched: Matched<SubRef>,
     pub(crate) spare_blocks: Vec<Arc<Vec<u8>>>,
+    spare_buffers: Vec<Vec<u8>>,
     /// Destinations over three quarters of their limit, seen since the last look.
     pub pressures: Vec<Pressure>,
     /// Connections whose write deadline their owner must watch.
@@ -160,6 +164,7 @@ impl Worker {
             hasher: foldhash::fast::RandomState::default(),
             matched: Matched::default(),
             spare_blocks: Vec::new(),
+            spare_buffers: Vec::new(),
             pressures: Vec::new(),
             to_watch: Vec::new(),
             to_close: Vec::new(),
@@ -268,10 +273,14 @@ impl Worker {
     #[inline]
     pub fn stage(&mut self, connection: &Arc<Connection>) -> &mut Stage {
         let slot = connection.stage_slot(self.thread).load(Ordering::Relaxed);
-        if slot != 0 {
-            return &mut self.stages[slot as usize - 1];
+        if slot == 0 {
+            return self.new_stage(connection);
         }
-        self.new_stage(connection)
+        let stage = &mut self.stages[slot as usize - 1];
+        if !stage.has_buffer() {
+            stage.give_buffer(self.spare_buffers.pop().unwrap_or_default());
+        }
+        stage
     }
 
     #[cold]
@@ -284,6 +293,7 @@ impl Worker {
         self.dirty.push(index);
         let stage = &mut self.stages[index as usize];
         stage.connection = Some(connection.clone());
+        stage.give_buffer(self.spare_buffers.pop().unwrap_or_default());
         stage
     }
 
@@ -334,6 +344,8 @@ impl Worker {
         let stage = &mut self.stages[slot as usize - 1];
         let from = stage.from;
         let flushed = stage.flush(input, self.now, &limits);
+        let buffer = stage.take_buffer();
+        self.keep_buffer(buffer);
         self.note(connection, from, flushed);
     }
 
@@ -347,10 +359,21 @@ impl Worker {
             let Some(connection) = stage.connection.clone() else { continue };
             let from = stage.from;
             let flushed = stage.flush(input, self.now, &limits);
+            let buffer = stage.take_buffer();
             stage.release();
+            self.keep_buffer(buffer);
             connection.stage_slot(self.thread).store(0, Ordering::Relaxed);
             self.free.push(index);
             self.note(&connection, from, flushed);
+        }
+    }
+
+    /// Keeps a buffer for the next stage that needs one: the last used first, since that is the
+    /// one which the processor's cache holds (fan-out to 100 with sids of their own).
+    fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        let is_fit = (1..=2 * STAGE_BYTES_MAX).contains(&buffer.capacity());
+        if is_fit && self.spare_buffers.len() < SPARE_BUFFERS_MAX {
+            self.spare_buffers.push(buffer);
         }
     }
 
