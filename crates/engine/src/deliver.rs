@@ -122,7 +122,9 @@ impl Worker {
             stage.messages += count as u64;
             stage.message_bytes += payload_bytes;
             let added = stage.len() - before;
-            let is_full = stage.len() >= STAGE_BYTES_MAX / 2;
+            // A run is large by itself; single messages gather first.
+            let enough = if messages.len() > 1 { STAGE_BYTES_MAX / 2 } else { STAGE_BYTES_MAX };
+            let is_full = stage.len() >= enough;
             if borrowed {
                 self.note_borrowed();
             }

@@ -157,7 +157,10 @@ impl Violation {
 pub fn next_op<'a>(input: &'a [u8], limits: &Limits) -> Result<Step<'a>, Violation> {
     match publish::plain_pub(input, limits) {
         Some(head) => head.with_payload(input, limits),
-        None => any_op(input, limits, true),
+        None => match publish::plain_hpub(input, limits) {
+            Some(head) => head.with_payload(input, limits),
+            None => any_op(input, limits, true),
+        },
     }
 }
 

@@ -58,6 +58,51 @@ pub(super) fn plain_pub<'a>(input: &'a [u8], limits: &Limits) -> Option<Head<'a>
     })
 }
 
+/// [`plain_pub`] for `HPUB subject [reply] headersize size\r\n`.
+#[inline]
+pub(super) fn plain_hpub<'a>(input: &'a [u8], limits: &Limits) -> Option<Head<'a>> {
+    const SUBJECT_START: usize = 5;
+    let &[h, p, u, b, b' '] = input.first_chunk()? else { return None };
+    if [h | 0x20, p | 0x20, u | 0x20, b | 0x20] != *b"hpub" {
+        return None;
+    }
+    let subject_end = plain_token_end(input, SUBJECT_START)?;
+    let second_end = next_plain_token_end(input, subject_end)?;
+    let third_end = next_plain_token_end(input, second_end)?;
+    let (header_start, header_end, end) = match next_plain_token_end(input, third_end) {
+        Some(fourth_end) => (second_end + 1, third_end, fourth_end),
+        None => (subject_end + 1, second_end, third_end),
+    };
+    let ends_well = input[end] == b'\r' && input.get(end + 1) == Some(&b'\n');
+    if !ends_well || end - SUBJECT_START > limits.control_line_bytes_max {
+        return None;
+    }
+    let header_text = &input[header_start..header_end];
+    let size_text = &input[header_end + 1..end];
+    let (header_bytes, payload_bytes) = (line::size(header_text)?, line::size(size_text)?);
+    if header_bytes > payload_bytes {
+        return None;
+    }
+    Some(Head {
+        subject: &input[SUBJECT_START..subject_end],
+        reply: (header_start > subject_end + 1).then(|| &input[subject_end + 1..second_end]),
+        header: Some((header_text, header_bytes)),
+        size_text,
+        payload_bytes,
+        verbatim_start: Some(subject_end + 1),
+        line_bytes: end + 2,
+    })
+}
+
+/// The end of the token behind the one that ends at `end` with a single space.
+#[inline]
+fn next_plain_token_end(input: &[u8], end: usize) -> Option<usize> {
+    if input[end] != b' ' {
+        return None;
+    }
+    plain_token_end(input, end + 1)
+}
+
 /// The end of a token without control characters: the place of the first byte up to space.
 /// `None` when there is no such byte, or no token.
 #[inline]
