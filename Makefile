@@ -45,7 +45,7 @@ lint: build ## formatters, linters, types, generated pages
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml
 	$(BIN)/python -m mypy.stubtest --concise keelback._core
 	$(BIN)/lint-imports
 	$(BIN)/python tools/tidy.py
