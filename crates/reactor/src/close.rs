@@ -42,7 +42,9 @@ impl Thread {
         hub.log.debug(|| {
             format!("{} - Client connection closed: {}", connection.log_prefix(), reason.as_str())
         });
-        let says_goodbye = was_open && !is_abrupt(reason);
+        // A handshake that failed has its alert to be read.
+        let has_words = was_open || reason == ClosedReason::TlsHandshakeFailure;
+        let says_goodbye = has_words && !is_abrupt(reason);
         let now = self.worker.now;
         let deadline = self.worker.settings.limits.write_deadline;
         let mut outbound = lock(&connection.outbound);
@@ -132,6 +134,5 @@ fn is_abrupt(reason: ClosedReason) -> bool {
             | ClosedReason::WriteError
             | ClosedReason::SlowConsumerPendingBytes
             | ClosedReason::SlowConsumerWriteDeadline
-            | ClosedReason::TlsHandshakeFailure
     )
 }

@@ -406,8 +406,11 @@ impl Transport for TlsTransport {
     }
 
     fn finish(&mut self) {
-        self.session.send_close_notify();
-        let _ = self.send_records();
+        // Nothing is said to whoever is still shaking hands, beyond the alert that was sent.
+        if !self.session.is_handshaking() {
+            self.session.send_close_notify();
+            let _ = self.send_records();
+        }
         self.inner.finish();
     }
 }
