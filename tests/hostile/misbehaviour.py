@@ -19,7 +19,7 @@ import time
 from tests.support.wire import CONNECT
 
 ACTIONS_PER_S = 2000
-_TICK_S = 0.005
+_TICK_S = 0.001
 _ROLES = ("silent", "silent", "dribbler", "violator", "flooder", "deaf", "half-open", "half-shut")
 _NOISES = 50
 _GARBAGE = (
@@ -106,7 +106,7 @@ def main() -> None:
         for _ in range(int(ACTIONS_PER_S * _TICK_S)):
             dice.choice(crowd).act()
             action_count += 1
-            if time.monotonic() - start > 10 * _TICK_S:
+            if time.monotonic() - start > 0.05:
                 break
     print(f"{action_count / (time.monotonic() - began):.0f}", flush=True)
     for peer in crowd:

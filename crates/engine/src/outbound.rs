@@ -89,8 +89,8 @@ impl Piece {
     }
 }
 
-/// Up to this size blocks of copied bytes are filled up.
-const COPY_BLOCK_BYTES_MAX: usize = 64 << 10;
+/// Small copies gather in blocks of this size.
+const COPY_BLOCK_BYTES: usize = 32 << 10;
 
 /// Pieces handed to the kernel in one call at most.
 pub const SLICES_MAX: usize = 64;
@@ -215,20 +215,28 @@ impl Outbound {
         self.queue.push_back(piece);
     }
 
-    /// Queues a copy. Small ones share a block: the queue takes hardly more memory than the bytes
-    /// in it.
+    /// Queues a copy, in blocks that are filled to the end: the queue takes hardly more memory than
+    /// the bytes in it.
     pub fn push_copy(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
         if let Some(last) = self.queue.back_mut()
             && let Some(block) = Arc::get_mut(&mut last.block)
             && last.end == block.len()
-            && last.end + bytes.len() <= COPY_BLOCK_BYTES_MAX
         {
-            block.extend_from_slice(bytes);
+            let fitting = rest.len().min(block.capacity() - block.len());
+            block.extend_from_slice(&rest[..fitting]);
             last.end = block.len();
-            self.pending_bytes += bytes.len();
+            self.pending_bytes += fitting;
+            rest = &rest[fitting..];
+        }
+        if rest.is_empty() {
             return;
         }
-        self.push(Piece::new(Arc::new(bytes.to_vec()), 0, bytes.len()));
+        // The first piece may stay the only one; when a second comes, more will.
+        let wanted = if self.queue.is_empty() { rest.len() } else { COPY_BLOCK_BYTES };
+        let mut block = Vec::with_capacity(wanted.max(rest.len()));
+        block.extend_from_slice(rest);
+        self.push(Piece::new(Arc::new(block), 0, rest.len()));
     }
 
     /// Writes what is queued as far as it goes, and asks for room when some is left.

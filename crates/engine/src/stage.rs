@@ -204,7 +204,7 @@ impl Stage {
         // A buffer that is nearly full of what waits moves as it is. What waits of another is
         // copied: the queue may hold `max_pending` of it, and no more memory than that.
         let waiting = self.bytes - done;
-        let may_move = waiting >= self.buffer.capacity() - self.buffer.capacity() / 8;
+        let may_move = waiting >= self.buffer.capacity() - self.buffer.capacity() / 32;
         let mut buffer = None;
         for piece in self.pieces.drain(..) {
             let (start, end) = piece.range();

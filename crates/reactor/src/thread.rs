@@ -34,7 +34,7 @@ pub(crate) const LISTENER_KEYS: u64 = u64::MAX - 1024;
 pub(crate) const READ_BYTES: usize = 256 << 10;
 
 /// Connections accepted in one turn.
-const ACCEPTS_MAX: usize = 64;
+const ACCEPTS_MAX: usize = 8;
 
 /// How long accepting pauses when descriptors run out.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);

@@ -9,6 +9,7 @@ use keelback_engine::lock;
 use keelback_engine::log::Level;
 use keelback_engine::outbound::Flow;
 use keelback_wire::errors::ClosedReason;
+use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
 use crate::slot::{Inbound, Slot, Stage};
@@ -211,15 +212,23 @@ fn receive(slot: &mut Slot, buffer: &mut [u8]) -> io::Result<Chunk> {
 fn receive_long(slot: &mut Slot) -> io::Result<Chunk> {
     let kept = slot.tail.len();
     // Memory follows what was sent, not what was announced.
-    let mut step = kept.max(READ_BYTES).min(slot.wanted_bytes - kept);
-    if let Inbound::Shared = slot.inbound {
-        // What was decrypted must all be taken: nothing tells that a session still holds some.
-        step = step.max(TLS_ROOM_BYTES);
-    }
+    let step = kept.max(READ_BYTES).min(slot.wanted_bytes - kept);
     let mut tail = std::mem::take(&mut slot.tail);
-    tail.resize(kept + step, 0);
-    let result = read(slot, &mut tail[kept..]);
-    tail.truncate(kept + result.as_ref().map_or(0, |count| *count));
+    let result = match &slot.inbound {
+        // Not cleared before: a peer that sends byte by byte must not cost a clearing for each.
+        Inbound::Plain(fd) => {
+            tail.reserve(step);
+            let received = recv(&**fd, spare_capacity(&mut tail), RecvFlags::empty());
+            received.map(|(count, _)| count).map_err(io::Error::from)
+        }
+        Inbound::Shared | Inbound::Pipe => {
+            // What was decrypted must all be taken: nothing tells that a session still holds some.
+            tail.resize(kept + step.max(TLS_ROOM_BYTES), 0);
+            let result = read(slot, &mut tail[kept..]);
+            tail.truncate(kept + result.as_ref().map_or(0, |count| *count));
+            result
+        }
+    };
     slot.tail = tail;
     match result? {
         0 => Ok(Chunk::End),
