@@ -18,6 +18,12 @@ const BORROW_BYTES_MIN: u32 = 8 << 10;
 /// while they are sent to one subscriber after the other.
 const BLOCK_BYTES: usize = 128 << 10;
 
+/// Room for the message with which a block gets full.
+const BLOCK_ROOM_BYTES: usize = 8 << 10;
+
+/// Blocks that are kept to be used again: as many as wait for subscribers that lag a little.
+const SPARE_BLOCKS_MAX: usize = 64;
+
 impl Worker {
     /// Delivers the messages gathered since the match result last changed.
     pub(crate) fn close_run(&mut self, client: &mut Client, input: &[u8]) {
@@ -185,26 +191,37 @@ impl Worker {
                 let is_full = stage.len() >= STAGE_BYTES_MAX;
                 self.after_append(&sub.connection, 0, is_full, input);
             }
-            self.spare_blocks.push(block);
+            self.keep_block(block);
             rest = &rest[count..];
         }
         taken
     }
 
-    /// An empty block; those that no queue holds any more are used again.
+    /// An empty block: the one used last, which the processor's cache holds, if no queue holds it
+    /// any more; else the one used longest ago.
     fn spare_block(&mut self) -> Arc<Vec<u8>> {
-        const SPARE_BLOCKS_MAX: usize = 16;
-        for index in 0..self.spare_blocks.len() {
-            if let Some(buffer) = Arc::get_mut(&mut self.spare_blocks[index]) {
-                buffer.clear();
-                let block = self.spare_blocks.swap_remove(index);
-                return block;
+        let blocks = &mut self.spare_blocks;
+        let mut block = match () {
+            () if blocks.back_mut().is_some_and(|block| Arc::get_mut(block).is_some()) => {
+                blocks.pop_back()
             }
+            () if blocks.front_mut().is_some_and(|block| Arc::get_mut(block).is_some()) => {
+                blocks.pop_front()
+            }
+            () => None,
         }
+        .unwrap_or_else(|| Arc::new(Vec::with_capacity(BLOCK_BYTES + BLOCK_ROOM_BYTES)));
+        if let Some(buffer) = Arc::get_mut(&mut block) {
+            buffer.clear();
+        }
+        block
+    }
+
+    fn keep_block(&mut self, block: Arc<Vec<u8>>) {
         if self.spare_blocks.len() >= SPARE_BLOCKS_MAX {
-            self.spare_blocks.clear();
+            self.spare_blocks.pop_front();
         }
-        Arc::new(Vec::new())
+        self.spare_blocks.push_back(block);
     }
 
     fn deliver_queue(

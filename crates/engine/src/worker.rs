@@ -1,6 +1,7 @@
 //! What one reactor thread keeps between turns: its match cache, its staging slots, the run of
 //! messages that share a match result.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -133,7 +134,7 @@ pub struct Worker {
     cache: Vec<[Option<Box<CacheEntry>>; 2]>,
     hasher: foldhash::fast::RandomState,
     matched: Matched<SubRef>,
-    pub(crate) spare_blocks: Vec<Arc<Vec<u8>>>,
+    pub(crate) spare_blocks: VecDeque<Arc<Vec<u8>>>,
     spare_buffers: Vec<Vec<u8>>,
     /// Destinations over three quarters of their limit, seen since the last look.
     pub pressures: Vec<Pressure>,
@@ -163,7 +164,7 @@ impl Worker {
             cache: Vec::new(),
             hasher: foldhash::fast::RandomState::default(),
             matched: Matched::default(),
-            spare_blocks: Vec::new(),
+            spare_blocks: VecDeque::new(),
             spare_buffers: Vec::new(),
             pressures: Vec::new(),
             to_watch: Vec::new(),
