@@ -89,7 +89,8 @@ impl Piece {
     }
 }
 
-/// Small copies gather in blocks of this size.
+/// Copies are made in blocks of this size: the allocator has such at hand, while each larger one
+/// may be mapped anew, and its pages cleared (9 % of the processor time of 128 B one-to-one).
 const COPY_BLOCK_BYTES: usize = 32 << 10;
 
 /// Pieces handed to the kernel in one call at most.
@@ -229,14 +230,15 @@ impl Outbound {
             self.pending_bytes += fitting;
             rest = &rest[fitting..];
         }
-        if rest.is_empty() {
-            return;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(COPY_BLOCK_BYTES));
+            // The first piece may stay the only one; when a second comes, more will.
+            let wanted = if self.queue.is_empty() { now.len() } else { COPY_BLOCK_BYTES };
+            let mut block = Vec::with_capacity(wanted);
+            block.extend_from_slice(now);
+            self.push(Piece::new(Arc::new(block), 0, now.len()));
+            rest = later;
         }
-        // The first piece may stay the only one; when a second comes, more will.
-        let wanted = if self.queue.is_empty() { rest.len() } else { COPY_BLOCK_BYTES };
-        let mut block = Vec::with_capacity(wanted.max(rest.len()));
-        block.extend_from_slice(rest);
-        self.push(Piece::new(Arc::new(block), 0, rest.len()));
     }
 
     /// Writes what is queued as far as it goes, and asks for room when some is left.

@@ -39,7 +39,7 @@ enum State {
 }
 
 /// What may stand behind PING whatever the limit.
-const IGNORED_BYTES_MIN: usize = 4096;
+const IGNORED_BYTES_MIN: usize = 16 << 10;
 
 /// A publish whose line was read.
 struct Head {

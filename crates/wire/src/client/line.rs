@@ -9,8 +9,8 @@ use super::{Limits, Violation, unknown_operation};
 /// Most digits of a size: 999,999,999 bytes.
 const SIZE_DIGITS_MAX: usize = 9;
 
-/// What may stand behind PING whatever the limit of a control line: 4 KiB, the limit's default.
-const IGNORED_BYTES_MIN: usize = 4096;
+/// What may stand behind PING whatever the limit of a control line: four times its default.
+const IGNORED_BYTES_MIN: usize = 16 << 10;
 
 /// Most arguments that any verb takes.
 const ARGUMENTS_MAX: usize = 4;
