@@ -14,9 +14,9 @@ use crate::worker::{NO_HEADERS, RunMessage, Worker};
 /// time at 16 KiB; below 8 KiB the copy is cheaper than the entry of `writev`).
 const BORROW_BYTES_MIN: u32 = 8 << 10;
 
-/// Encoded runs are cut into blocks of about this size, which stay in the processor's cache
-/// while they are sent to one subscriber after the other.
-const BLOCK_BYTES: usize = 128 << 10;
+/// Encoded runs are cut into blocks of about this size: a read's worth. With half of it fan-out to
+/// ten took 40 % more processor time, for waking the readers twice as often.
+const BLOCK_BYTES: usize = STAGE_BYTES_MAX;
 
 /// Room for the message with which a block gets full.
 const BLOCK_ROOM_BYTES: usize = 8 << 10;

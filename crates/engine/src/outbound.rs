@@ -110,6 +110,8 @@ pub struct Outbound {
     taken_bytes: u64,
     /// The owner has a timer for the deadline.
     pub is_watched: bool,
+    /// Publishers that read on as soon as nothing waits.
+    waiters: Vec<u64>,
     is_cut_off: bool,
 }
 
@@ -138,6 +140,7 @@ impl Outbound {
             deadline_bytes: 0,
             taken_bytes: 0,
             is_watched: false,
+            waiters: Vec::new(),
             is_cut_off: false,
         }
     }
@@ -172,6 +175,23 @@ impl Outbound {
     /// Whether it was cut off.
     pub fn is_cut_off(&self) -> bool {
         self.is_cut_off
+    }
+
+    /// Notes that a publisher reads on when nothing waits here; false when that is so already.
+    pub fn add_waiter(&mut self, publisher: u64) -> bool {
+        let must_wait = self.pending_bytes > 0 && self.transport.is_some();
+        if must_wait && !self.waiters.contains(&publisher) {
+            self.waiters.push(publisher);
+        }
+        must_wait
+    }
+
+    /// The publishers that may read on now.
+    pub fn take_waiters(&mut self) -> Vec<u64> {
+        if self.pending_bytes > 0 {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiters)
     }
 
     /// Bytes ever taken by the transport.

@@ -13,9 +13,9 @@ use crate::lock;
 use crate::outbound::{Flow, Outbound, Piece, SLICES_MAX};
 use crate::settings::Limits;
 
-/// A stage that reached this size is written before the turn ends: what was encoded is then
-/// still in the processor's cache, and the peer may start to read.
-pub const STAGE_BYTES_MAX: usize = 128 << 10;
+/// A stage that reached this size is written before the turn ends. What one read brings fits: each
+/// write wakes the peer.
+pub const STAGE_BYTES_MAX: usize = 272 << 10;
 
 /// Shared pieces from this size on are listed, smaller ones are copied: an entry of `writev`
 /// and a reference count cost about as much as copying so many bytes.

@@ -26,8 +26,12 @@ const CACHE_SETS: usize = 4096;
 /// ten thousand must not stage a whole read for each.
 const STAGED_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes that wait for a destination when its publisher lets it catch up, if it is quick: what
+/// waits is then still in the processor's cache, and what comes next need not be queued.
+const LAG_BYTES: usize = 64 << 10;
+
 /// Buffers of stages that are kept for the next ones.
-const SPARE_BUFFERS_MAX: usize = 64;
+const SPARE_BUFFERS_MAX: usize = 32;
 
 /// A message of the current run, as ranges of the input.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +109,8 @@ pub struct Pressure {
     pub destination: Arc<Connection>,
     /// Bytes that it ever took.
     pub taken_bytes: u64,
+    /// More than three quarters of its limit wait, where nats-server makes a publisher wait.
+    pub is_severe: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -136,7 +142,7 @@ pub struct Worker {
     matched: Matched<SubRef>,
     pub(crate) spare_blocks: VecDeque<Arc<Vec<u8>>>,
     spare_buffers: Vec<Vec<u8>>,
-    /// Destinations over three quarters of their limit, seen since the last look.
+    /// Destinations that lag, seen since the last look.
     pub pressures: Vec<Pressure>,
     /// Connections whose write deadline their owner must watch.
     pub to_watch: Vec<Arc<Connection>>,
@@ -396,12 +402,13 @@ impl Worker {
             }
             Some(Flow::Waiting(waiting)) => {
                 let limit = self.settings.limits.pending_bytes_max;
-                // Three quarters, as in nats-server.
-                if waiting > limit - limit / 4 && publisher != 0 {
+                let is_severe = waiting > limit - limit / 4;
+                if (is_severe || waiting > LAG_BYTES) && publisher != 0 {
                     self.pressures.push(Pressure {
                         publisher,
                         destination: connection.clone(),
                         taken_bytes: flushed.taken_bytes,
+                        is_severe,
                     });
                 }
             }

@@ -25,6 +25,8 @@ pub enum Command {
     Close(u64, ClosedReason),
     /// Watch a connection's write deadline.
     Watch(u64),
+    /// A destination that this publisher waits for has caught up.
+    CaughtUp(u64),
     /// A pipe has input for the server, or room.
     PipeReady(u64),
     /// Send INFO to all clients that take it at any time.

@@ -162,10 +162,11 @@ impl Thread {
             let Some(key) = self.key_of(pressure.publisher) else { continue };
             let now = self.worker.now;
             let Some(slot) = self.slot(key) else { continue };
-            if slot.stall.begin(now, pressure.destination, pressure.taken_bytes) {
+            if slot.stall.begin(now, &pressure) {
                 slot.is_paused = true;
                 set_input(&slot.client.connection, false);
-                self.worker.hub.totals.stalls.fetch_add(1, Ordering::Relaxed);
+                let stalls = u64::from(pressure.is_severe);
+                self.worker.hub.totals.stalls.fetch_add(stalls, Ordering::Relaxed);
                 self.schedule(key);
             }
         }
@@ -195,6 +196,7 @@ impl Thread {
                 }
             }
             Command::Watch(id) => self.watch(id),
+            Command::CaughtUp(id) => self.caught_up(id),
             Command::PipeReady(key) => {
                 self.room(key);
                 self.readable(key, false);
@@ -223,6 +225,23 @@ impl Thread {
                 self.resume(key);
             }
             Err(reason) => self.close(key, reason),
+        }
+    }
+
+    /// A destination that this publisher waited for has caught up.
+    fn caught_up(&mut self, id: u64) {
+        let Some(key) = self.key_of(id) else { return };
+        if self.slot(key).is_some_and(|slot| slot.stall.end_early()) {
+            self.resume(key);
+        }
+    }
+
+    /// Lets those read on that waited for a destination.
+    pub(crate) fn release(&mut self, publishers: Vec<u64>) {
+        for publisher in publishers {
+            if let Some(connection) = self.worker.hub.connection(publisher) {
+                self.ask_owner(&connection, Command::CaughtUp(publisher));
+            }
         }
     }
 

@@ -123,7 +123,12 @@ impl Thread {
         let now = self.worker.now;
         let deadline = self.worker.settings.limits.write_deadline;
         let Some(slot) = self.slot(key) else { return };
-        let flow = lock(&slot.client.connection.outbound).drain(now, deadline);
+        let mut outbound = lock(&slot.client.connection.outbound);
+        let flow = outbound.drain(now, deadline);
+        let waiters = outbound.take_waiters();
+        drop(outbound);
+        self.release(waiters);
+        let Some(slot) = self.slot(key) else { return };
         match flow {
             Flow::Broken => self.close(key, ClosedReason::WriteError),
             Flow::Clear if slot.stage == Stage::Lingering => {

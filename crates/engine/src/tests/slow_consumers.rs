@@ -116,6 +116,29 @@ fn a_publisher_is_told_of_pressure_above_three_quarters() {
     let [pressure] = &server.workers[0].pressures[..] else { panic!("no pressure") };
     assert_eq!(pressure.publisher, publisher.client.connection.id);
     assert_eq!(pressure.destination.id, peer.client.connection.id);
+    assert!(pressure.is_severe);
+}
+
+#[test]
+fn a_publisher_is_told_of_a_destination_that_lags_and_when_it_has_caught_up() {
+    let mut server = Server::with_limits(|limits| limits.pending_bytes_max = 1 << 20);
+    let peer = stuck(&mut server);
+    let mut publisher = server.connect("");
+    let id = publisher.client.connection.id;
+    server.send(&mut publisher, message(60_000));
+    assert!(server.workers[0].pressures.is_empty());
+    server.send(&mut publisher, message(6_000));
+    let [pressure] = &server.workers[0].pressures[..] else { panic!("no pressure") };
+    assert!(!pressure.is_severe);
+    let outbound = &peer.client.connection.outbound;
+    assert!(lock(outbound).add_waiter(id) && lock(outbound).add_waiter(id));
+    lock(&peer.sink).room = 1000;
+    server.drain(&peer);
+    assert!(lock(outbound).take_waiters().is_empty());
+    lock(&peer.sink).room = usize::MAX;
+    server.drain_all(&peer);
+    assert_eq!(lock(outbound).take_waiters(), [id]);
+    assert!(lock(outbound).take_waiters().is_empty() && !lock(outbound).add_waiter(id));
 }
 
 #[test]
