@@ -98,6 +98,17 @@ impl Connection {
         }
     }
 
+    /// Reads and throws away up to the length of `buffer`, in which nothing of it appears; a TLS
+    /// session must decrypt it all the same.
+    pub(crate) fn skim(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return self.read(buffer);
+        }
+        let flags = rustix::net::RecvFlags::TRUNC;
+        Ok(rustix::net::recv(&self.socket, buffer, flags)?.1)
+    }
+
     /// How long a read may wait.
     pub(crate) fn set_patience(&self, patience: Duration) -> Result<(), LoadError> {
         self.socket

@@ -1,8 +1,9 @@
 //! A subscriber's bytes: steps from frame to frame by known lengths. Knows no socket.
 //!
 //! The fast way looks at one byte of each frame, its first: enough to notice a stream that is out
-//! of step, and to tell a server's PING or `-ERR` from a delivery. The slow way (`--verify`)
-//! compares every byte, and the running numbers.
+//! of step, and to tell a server's PING or `-ERR` from a delivery. Where all frames are of one
+//! length, most of them need not be seen at all (`skim`): what is read next shows whether the
+//! stream is still in step. The slow way (`--verify`) compares every byte, and the running numbers.
 
 use crate::error::{LoadError, shown};
 use crate::frames::{Expected, write_sequence};
@@ -35,6 +36,10 @@ pub(crate) struct Walker {
     skip: usize,
     /// Whole deliveries so far.
     pub(crate) messages: u64,
+    /// Reads so far, of either kind.
+    reads: u64,
+    /// A PING may have been among the bytes that were not seen.
+    may_lag: bool,
     /// An unfinished control line.
     line: Vec<u8>,
     verify: Option<Verify>,
@@ -46,6 +51,11 @@ struct Verify {
     next_number: u64,
 }
 
+/// Of so many reads one is looked at.
+const LOOK_EVERY: u64 = 16;
+
+const PING: &[u8] = b"PING\r\n";
+
 /// Longest control line that a server may send us (INFO grows with the cluster).
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
@@ -53,7 +63,17 @@ impl Walker {
     pub(crate) fn new(expected: Expected, verify: Option<Order>) -> Self {
         let lengths = expected.frames.iter().map(|frame| frame.bytes.len()).collect();
         let verify = verify.map(|order| Verify { order, frame: Vec::new(), next_number: 0 });
-        Self { expected, lengths, next: 0, skip: 0, messages: 0, line: Vec::new(), verify }
+        Self {
+            expected,
+            lengths,
+            next: 0,
+            skip: 0,
+            messages: 0,
+            reads: 0,
+            may_lag: false,
+            line: Vec::new(),
+            verify,
+        }
     }
 
     /// Takes what was read; control lines are handed to `on_control`.
@@ -71,6 +91,11 @@ impl Walker {
                 let taken = self.skip.min(rest.len());
                 self.inside(&rest[..taken])?;
                 rest = &rest[taken..];
+            } else if self.lags(rest) {
+                // The last frame that was counted is not whole: its end stands here.
+                self.skip = PING.len();
+                self.messages -= 1;
+                on_control(Control::Ping);
             } else if !self.line.is_empty() || !begins_delivery(rest[0]) {
                 rest = self.control(rest, &mut on_control)?;
             } else if self.verify.is_none() && self.lengths.len() == 1 {
@@ -81,6 +106,47 @@ impl Walker {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes, up to `most`, may be taken without a look at them (at least one frame's);
+    /// `None` when the next read must be looked at.
+    pub(crate) fn skim_bytes(&mut self, most: usize) -> Option<usize> {
+        let [length] = self.lengths[..] else { return None };
+        self.reads += 1;
+        let must_look = self.reads % LOOK_EVERY == 1
+            || self.verify.is_some()
+            || !self.line.is_empty()
+            || self.skip + length > most;
+        (!must_look).then(|| self.skip + (most - self.skip) / length * length)
+    }
+
+    /// So many bytes were taken without a look at them.
+    pub(crate) fn skim(&mut self, bytes: usize) {
+        let length = self.lengths[0];
+        self.may_lag = true;
+        if bytes < self.skip {
+            self.skip -= bytes;
+            return;
+        }
+        let rest = bytes - self.skip;
+        self.messages += u64::from(self.skip > 0) + (rest / length) as u64;
+        self.skip = match rest % length {
+            0 => 0,
+            begun => length - begun,
+        };
+    }
+
+    /// Whether a PING among bytes that were not seen moved the frames: then what stands where one
+    /// must begin is the end of the one before.
+    fn lags(&mut self, bytes: &[u8]) -> bool {
+        if !self.may_lag || begins_delivery(bytes[0]) || !self.line.is_empty() {
+            return false;
+        }
+        self.may_lag = false;
+        let frame = &self.expected.frames[0].bytes;
+        let end = &frame[frame.len() - PING.len()..];
+        let seen = bytes.len().min(end.len());
+        bytes[..seen] == end[..seen]
     }
 
     /// Steps over frames of one length; what is left begins a control line, or is nothing.
@@ -122,7 +188,7 @@ impl Walker {
         self.line.extend_from_slice(&bytes[..end]);
         if self.line.ends_with(b"\n") {
             match self.line.as_slice() {
-                b"PING\r\n" => on_control(Control::Ping),
+                PING => on_control(Control::Ping),
                 b"PONG\r\n" => on_control(Control::Pong),
                 line if line.starts_with(b"INFO ") || line.starts_with(b"+OK") => {}
                 line => return Err(unexpected(line, self.messages)),
@@ -215,6 +281,48 @@ mod tests {
                     assert_eq!(controls, [Control::Ping, Control::Pong]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_looked_at_counts_too_and_a_ping_in_it_is_found() {
+        let messages = [Message::plain("a", 16)];
+        let bytes = deliveries(&messages, 12);
+        let frame = bytes.len() / 12;
+        for at in (0..=10 * frame).step_by(frame) {
+            for (ping, skimmed) in [(false, 5), (true, 5), (true, 5 + frame), (true, 4 * frame)] {
+                let mut bytes = bytes.clone();
+                if ping {
+                    bytes.splice(at..at, *b"PING\r\n");
+                }
+                bytes.extend_from_slice(b"PONG\r\n");
+                for part in 1..2 * frame {
+                    let mut walker = walker(&messages, None);
+                    let mut controls = Vec::new();
+                    let first = at.min(frame);
+                    walker.take(&bytes[..first], |control| controls.push(control)).unwrap();
+                    walker.skim(skimmed);
+                    for part in bytes[first + skimmed..].chunks(part) {
+                        walker.take(part, |control| controls.push(control)).unwrap();
+                    }
+                    assert_eq!(walker.messages, 12, "PING at {at}, {skimmed} skimmed");
+                    let wanted = [Control::Ping, Control::Pong];
+                    assert_eq!(controls, wanted[usize::from(!ping)..]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_read_in_sixteen_is_looked_at_and_all_when_lengths_differ() {
+        let mut same = walker(&[Message::plain("a", 16)], None);
+        let skims: Vec<_> = (0..32).map(|_| same.skim_bytes(100)).collect();
+        assert_eq!(skims.iter().filter(|skim| skim.is_none()).count(), 2);
+        assert_eq!((skims[0], skims[1]), (None, Some(90)));
+        assert_eq!(same.skim_bytes(29), None);
+        let mixed = [Message::plain("a", 16), Message::plain("a", 17)];
+        for mut walker in [walker(&mixed, None), walker(&mixed[..1], Some(Order::Gapless))] {
+            assert!((0..32).all(|_| walker.skim_bytes(1000).is_none()));
         }
     }
 
