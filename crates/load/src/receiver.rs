@@ -213,6 +213,7 @@ fn nothing_more(
         subscriber.connection.set_nonblocking(false)?;
         subscriber.connection.set_patience(timeout)?;
         subscriber.connection.send(b"PING\r\n")?;
+        subscriber.walker.settle();
         let before = subscriber.walker.messages;
         let mut fenced = false;
         while !fenced {
