@@ -171,7 +171,7 @@ impl Worker {
             last.any = any;
             return;
         }
-        let (targets, stamp) = self.targets_of(&client.account, subject);
+        let (targets, stamp) = self.targets_of(&client.account, subject, any);
         match &mut client.last_match {
             Some(last) => {
                 last.subject.clear();
