@@ -8,7 +8,7 @@ use keelback_engine::outbound::Flow;
 use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
-use crate::slot::Stage;
+use crate::slot::{Inbound, Stage};
 use crate::thread::{Thread, index_of};
 use crate::turn::read;
 
@@ -47,9 +47,13 @@ impl Thread {
         let says_goodbye = has_words && !is_abrupt(reason);
         let now = self.worker.now;
         let deadline = self.worker.settings.limits.write_deadline;
+        // The end of a plain stream is told by closing it.
+        let must_finish = reason != ClosedReason::ClientClosed
+            || !matches!(self.slots[index].inbound, Inbound::Plain(_));
         let mut outbound = lock(&connection.outbound);
         if says_goodbye
             && outbound.drain(now, deadline) == Flow::Clear
+            && must_finish
             && let Some(transport) = outbound.transport()
         {
             transport.finish();
@@ -89,6 +93,7 @@ impl Thread {
             return;
         }
         let slot = self.slots.remove(index_of(key));
+        drop(slot.inbound);
         lock(&slot.client.connection.outbound).close();
         self.mailbox.connections.fetch_sub(1, Ordering::Relaxed);
         if self.slots.is_empty() {

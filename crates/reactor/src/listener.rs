@@ -84,6 +84,9 @@ impl Listening {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(family, SocketType::STREAM, flags, None)?;
         set_socket_reuseaddr(&fd, true)?;
+        // As Go does: small messages must not wait for an acknowledgement. What is accepted here
+        // inherits it.
+        set_tcp_nodelay(&fd, true)?;
         bind(&fd, address)?;
         listen(&fd, BACKLOG)?;
         Ok(fd)
@@ -97,8 +100,6 @@ impl Listening {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match rustix::net::acceptfrom_with(&self.fd, flags) {
             Ok((fd, peer)) => {
-                // As Go does: small messages must not wait for an acknowledgement.
-                set_tcp_nodelay(&fd, true)?;
                 let peer = peer.map(SocketAddr::try_from).transpose()?;
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
                 Ok(Some(Accepted { fd, peer, tls: self.tls }))

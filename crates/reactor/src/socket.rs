@@ -64,6 +64,9 @@ impl Transport for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = self.mailbox.poller.remove(&*self.fd);
+        // Closing the last descriptor takes it out of the poller by itself.
+        if Arc::strong_count(&self.fd) > 1 {
+            let _ = self.mailbox.poller.remove(&*self.fd);
+        }
     }
 }
