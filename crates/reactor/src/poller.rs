@@ -3,10 +3,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::event::{EventfdFlags, eventfd};
 
 /// What is wanted of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +54,12 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    /// Waits up to `timeout` and fills `ready`.
-    pub(crate) fn wait(
-        &self,
-        ready: &mut Vec<Readiness>,
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
+    /// Waits until something is ready, and fills `ready`.
+    pub(crate) fn wait(&self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         ready.clear();
         let mut events =
             [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS_MAX];
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs().min(86_400).cast_signed(),
-            tv_nsec: i64::from(timeout.subsec_nanos()),
-        });
-        let count = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
+        let count = match epoll::wait(&self.epoll, &mut events[..], None) {
             Ok(count) => count,
             Err(rustix::io::Errno::INTR) => 0,
             Err(error) => return Err(error.into()),

@@ -14,6 +14,7 @@ use keelback_engine::{Client, Hub, Worker, lock};
 use keelback_wire::errors::{ClientError, ClosedReason};
 use slab::Slab;
 
+use crate::alarm::Alarm;
 use crate::command::{Command, Mailbox};
 use crate::listener::{Accepted, Listening, TlsMode};
 use crate::pipe::{PipeShared, PipeTransport};
@@ -26,6 +27,8 @@ use crate::tls::{TLS_ROOM_BYTES, TlsConfig};
 
 /// Key of the mailbox's waker.
 const WAKER_KEY: u64 = u64::MAX;
+/// Key of the alarm.
+const ALARM_KEY: u64 = u64::MAX - 1;
 /// Keys from here on are listeners.
 pub(crate) const LISTENER_KEYS: u64 = u64::MAX - 1024;
 
@@ -50,6 +53,7 @@ pub(crate) struct Thread {
     pub(crate) tls_config: SharedTls,
     pub(crate) slots: Slab<Slot>,
     pub(crate) timers: Timers,
+    alarm: Alarm,
     pub(crate) buffer: Vec<u8>,
     listeners: Vec<Arc<Listening>>,
     accept_again: Option<Instant>,
@@ -67,6 +71,8 @@ impl Thread {
         let mailbox = mailboxes[number].clone();
         let input = crate::poller::Interest { input: true, room: false };
         mailbox.poller.add(mailbox.waker().fd(), WAKER_KEY, input)?;
+        let alarm = Alarm::new()?;
+        mailbox.poller.add(alarm.fd(), ALARM_KEY, input)?;
         Ok(Self {
             number,
             worker: Worker::new(number, hub, Instant::now()),
@@ -75,6 +81,7 @@ impl Thread {
             tls_config,
             slots: Slab::new(),
             timers: Timers::default(),
+            alarm,
             buffer: vec![0; READ_BYTES + TLS_ROOM_BYTES],
             listeners: Vec::new(),
             accept_again: None,
@@ -86,8 +93,9 @@ impl Thread {
     pub(crate) fn run(mut self) {
         let mut ready = Vec::new();
         while !self.is_ending {
-            let timeout = self.timeout();
-            if let Err(error) = self.mailbox.poller.wait(&mut ready, timeout) {
+            let next = self.next_deadline();
+            let waited = self.alarm.set(next).and_then(|()| self.mailbox.poller.wait(&mut ready));
+            if let Err(error) = waited {
                 self.worker.hub.log.write(Level::Error, &format!("Polling failed: {error}"));
                 break;
             }
@@ -100,17 +108,17 @@ impl Thread {
         }
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        let next = match (self.timers.next(), self.accept_again) {
+    fn next_deadline(&self) -> Option<Instant> {
+        match (self.timers.next(), self.accept_again) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        }?;
-        Some(next.saturating_duration_since(Instant::now()))
+        }
     }
 
     fn handle(&mut self, event: Readiness) {
         match event.key {
             WAKER_KEY => self.take_commands(),
+            ALARM_KEY => self.alarm.stop(),
             key if key >= LISTENER_KEYS => self.accept((key - LISTENER_KEYS) as usize),
             key => {
                 if event.room {
