@@ -7,24 +7,31 @@ use std::sync::atomic::Ordering;
 use foldhash::HashMap;
 use foldhash::HashSet;
 use keelback_interest::Matched;
+use smallvec::{SmallVec, smallvec};
 
 use crate::subscription::SubRef;
+
+/// What stands before a message's `reply size`.
+///
+/// This, and the lists with one entry, stand in the match result itself: with 1,000 subjects in use
+/// each step to another place in memory misses the cache (-25 % of the time outside the kernel).
+pub type Prefix = SmallVec<[u8; 40]>;
 
 /// Plain subscribers that get the same bytes.
 pub struct Group {
     /// `HMSG subject sid `; without its first byte, the prefix of a MSG.
-    pub prefix: Box<[u8]>,
+    pub prefix: Prefix,
     /// Whether they read headers.
     pub has_headers: bool,
     /// At least one.
-    pub subs: Vec<SubRef>,
+    pub subs: SmallVec<[SubRef; 1]>,
 }
 
 /// A subscriber that is looked at for each message: a member of a queue group, or one with a
 /// limit, a filter or a grant.
 pub struct Member {
     /// As in [`Group`].
-    pub prefix: Box<[u8]>,
+    pub prefix: Prefix,
     /// Whether it reads headers.
     pub has_headers: bool,
     /// Whose it is.
@@ -35,7 +42,7 @@ pub struct Member {
 #[derive(Default)]
 pub struct Targets {
     /// Plain subscribers by equal bytes.
-    pub groups: Vec<Group>,
+    pub groups: SmallVec<[Group; 1]>,
     /// Plain subscribers that are looked at for each message.
     pub checked: Vec<Member>,
     /// Queue groups; one member of each gets a message.
@@ -78,7 +85,7 @@ impl Targets {
                 by_prefix.insert(key, targets.groups.len());
             }
             let prefix = encode_prefix(subject, sub.sid());
-            targets.groups.push(Group { prefix, has_headers, subs: vec![sub] });
+            targets.groups.push(Group { prefix, has_headers, subs: smallvec![sub] });
         }
         targets.queues = matched
             .queues
@@ -110,8 +117,12 @@ impl Member {
     }
 }
 
-fn encode_prefix(subject: &[u8], sid: &[u8]) -> Box<[u8]> {
-    [b"HMSG ", subject, b" ", sid, b" "].concat().into_boxed_slice()
+fn encode_prefix(subject: &[u8], sid: &[u8]) -> Prefix {
+    let mut prefix = Prefix::with_capacity(subject.len() + sid.len() + 7);
+    for part in [b"HMSG ", subject, b" ", sid, b" "] {
+        prefix.extend_from_slice(part);
+    }
+    prefix
 }
 
 fn is_any_twice(matched: &Matched<SubRef>) -> bool {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use keelback_interest::{Matched, Stamp};
 use keelback_planted::{self as planted, Bug};
+use smallvec::SmallVec;
 
 use crate::account::Account;
 use crate::connection::Connection;
@@ -92,10 +93,12 @@ pub struct Run {
     pub tail_bytes: usize,
 }
 
+/// One line of the processor's cache, if the subject is short.
+#[repr(align(64))]
 struct CacheEntry {
     account: u32,
     hash: u64,
-    subject: Vec<u8>,
+    subject: SmallVec<[u8; 16]>,
     stamp: Stamp,
     /// The account's counter of all changes when the entry was last known to be current: one look
     /// instead of four (1,000 subjects: -3 % processor time).
@@ -140,7 +143,7 @@ pub struct Worker {
     free: Vec<u32>,
     staged_bytes: usize,
     has_borrowed: bool,
-    cache: Vec<[Option<Box<CacheEntry>>; 2]>,
+    cache: Vec<[Option<CacheEntry>; 2]>,
     hasher: foldhash::fast::RandomState,
     matched: Matched<SubRef>,
     pub(crate) spare_blocks: VecDeque<Arc<Vec<u8>>>,
@@ -232,7 +235,7 @@ impl Worker {
         for entry in self.cache[set].iter_mut().flatten() {
             if entry.hash == hash
                 && entry.account == id
-                && entry.subject == subject
+                && *entry.subject == *subject
                 && (entry.any == any || account.generations.is_current(&entry.stamp))
             {
                 entry.any = any;
@@ -261,8 +264,8 @@ impl Worker {
         targets: &Arc<Targets>,
     ) {
         let [first, second] = &mut self.cache[set];
-        let is_same = |entry: &Option<Box<CacheEntry>>| {
-            entry.as_ref().is_some_and(|entry| entry.hash == hash && entry.subject == subject)
+        let is_same = |entry: &Option<CacheEntry>| {
+            entry.as_ref().is_some_and(|entry| entry.hash == hash && *entry.subject == *subject)
         };
         // The newest stands first; the other gives way, unless the same subject is there.
         if !is_same(first) {
@@ -277,9 +280,9 @@ impl Worker {
             entry.any = any;
             entry.targets = targets.clone();
         } else {
-            let subject = subject.to_vec();
+            let subject = SmallVec::from_slice(subject);
             let targets = targets.clone();
-            *first = Some(Box::new(CacheEntry { account, hash, subject, stamp, any, targets }));
+            *first = Some(CacheEntry { account, hash, subject, stamp, any, targets });
         }
     }
 
