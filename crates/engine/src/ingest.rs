@@ -154,7 +154,7 @@ impl Worker {
                     return Err(ClosedReason::ProtocolViolation);
                 }
             }
-            Op::Ping => self.ping(client),
+            Op::Ping => self.ping(client, input),
             Op::Pong => client.keepalive.pong(self.now),
             Op::Err(text) => {
                 let text = String::from_utf8_lossy(text);

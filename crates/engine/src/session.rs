@@ -198,8 +198,11 @@ impl Worker {
         self.reply(&connection, &line);
     }
 
-    pub(crate) fn ping(&mut self, client: &mut Client) {
+    /// PONG also means that what was published before is on its way: two that publish to each other
+    /// in one turn could not both be told last.
+    pub(crate) fn ping(&mut self, client: &mut Client, input: &[u8]) {
         let connection = client.connection.clone();
+        self.flush_others(&connection, input);
         self.reply(&connection, b"PONG\r\n");
         if (client.has_connected || client.came_early) && !client.is_greeted {
             client.is_greeted = true;

@@ -54,6 +54,8 @@ pub struct Stage {
     pub message_bytes: u64,
     /// The connection whose messages these are (the last, when there are several).
     pub from: u64,
+    /// Some of it answers what the connection said.
+    pub has_answers: bool,
     /// The address of the input that a piece points into; 0 when none does.
     borrowed_from: usize,
 }
@@ -239,6 +241,7 @@ impl Stage {
         self.bytes = 0;
         self.messages = 0;
         self.message_bytes = 0;
+        self.has_answers = false;
         self.borrowed_from = 0;
     }
 

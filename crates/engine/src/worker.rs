@@ -321,6 +321,7 @@ impl Worker {
         }
         let stage = self.stage(connection);
         stage.append(|buffer| buffer.extend_from_slice(bytes));
+        stage.has_answers = true;
         // A stage that borrows from the input is written with the input at hand.
         let must_flush = stage.len() >= STAGE_BYTES_MAX && !stage.borrows_input();
         if must_flush {
@@ -366,13 +367,33 @@ impl Worker {
         self.note(connection, from, flushed);
     }
 
-    /// Writes all that is staged: the end of a turn.
+    /// Writes all that is staged: the end of a turn. Deliveries go first: who reads an answer may
+    /// rely on what it said before having been handed on.
     pub fn flush(&mut self, input: &[u8]) {
-        let limits = self.settings.limits.clone();
+        self.flush_if(input, |stage| !stage.has_answers);
+        self.flush_if(input, |_| true);
         self.staged_bytes = 0;
         self.has_borrowed = false;
-        while let Some(index) = self.dirty.pop() {
+    }
+
+    /// Writes what is staged for all but `connection`.
+    pub(crate) fn flush_others(&mut self, connection: &Connection, input: &[u8]) {
+        let is_other = |stage: &Stage| {
+            stage.connection.as_ref().is_some_and(|other| other.id != connection.id)
+        };
+        self.flush_if(input, is_other);
+    }
+
+    fn flush_if(&mut self, input: &[u8], is_chosen: impl Fn(&Stage) -> bool) {
+        let limits = self.settings.limits.clone();
+        // From the end: the place of one that is taken out is filled by one that was looked at.
+        for at in (0..self.dirty.len()).rev() {
+            let index = self.dirty[at];
             let stage = &mut self.stages[index as usize];
+            if !is_chosen(stage) {
+                continue;
+            }
+            self.dirty.swap_remove(at);
             let Some(connection) = stage.connection.clone() else { continue };
             let from = stage.from;
             let flushed = stage.flush(input, self.now, &limits);

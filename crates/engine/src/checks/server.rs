@@ -2,6 +2,7 @@
 //! moved.
 
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,14 @@ pub struct Sink {
     pub wants_room: bool,
     /// Writes fail from now on.
     pub is_broken: bool,
+    /// Each write: its place among those to all sinks, and its bytes.
+    writes: Vec<(u64, Vec<u8>)>,
 }
 
 struct SinkTransport(Arc<Mutex<Sink>>);
+
+/// Writes to all sinks.
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 impl Transport for SinkTransport {
     fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -48,6 +54,9 @@ impl Transport for SinkTransport {
             sink.bytes.extend_from_slice(&piece[..count]);
             taken += count;
         }
+        let place = WRITES.fetch_add(1, Ordering::Relaxed);
+        let written = sink.bytes[sink.bytes.len() - taken..].to_vec();
+        sink.writes.push((place, written));
         sink.room -= taken;
         Ok(taken)
     }
@@ -87,6 +96,26 @@ impl Peer {
     /// As [`Self::read`], whatever it is.
     pub fn read_bytes(&self) -> Vec<u8> {
         std::mem::take(&mut lock(&self.sink).bytes)
+    }
+
+    /// Forgets what was written so far.
+    pub fn forget(&self) {
+        let mut sink = lock(&self.sink);
+        sink.bytes.clear();
+        sink.writes.clear();
+    }
+
+    /// The place among all writes of the one that brought `text`.
+    ///
+    /// # Panics
+    /// None did.
+    pub fn place_of(&self, text: &str) -> u64 {
+        let sink = lock(&self.sink);
+        let found = sink
+            .writes
+            .iter()
+            .find(|(_, bytes)| bytes.windows(text.len()).any(|part| part == text.as_bytes()));
+        found.unwrap_or_else(|| panic!("{text:?} was not written")).0
     }
 
     /// Bytes that wait in the server.
@@ -143,6 +172,7 @@ impl Server {
             at_once: usize::MAX,
             wants_room: false,
             is_broken: false,
+            writes: Vec::new(),
         }));
         let outbound = Outbound::new(Box::new(SinkTransport(sink.clone())));
         let id = self.hub.next_id();

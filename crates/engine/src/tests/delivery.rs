@@ -178,3 +178,27 @@ fn each_of_two_threads_reaches_the_clients_of_the_other() {
     server.send(&mut right, "PUB to.left 2\r\nhi\r\n");
     assert_eq!(left.read(), "");
 }
+
+#[test]
+fn whoever_reads_an_answer_may_rely_on_what_it_said_before() {
+    let mut server = Server::default();
+    let mut peers = [server.connect(""), server.connect("")];
+    server.send(&mut peers[0], "SUB to.first 1\r\n");
+    server.send(&mut peers[1], "SUB to.second 1\r\n");
+    let worker = &mut server.workers[0];
+    // One turn; each answer has its deliveries before it, whichever connection comes first.
+    worker.ingest(&mut peers[0].client, b"PUB to.second 3\r\none\r\nPING\r\n");
+    worker.ingest(&mut peers[1].client, b"PUB to.first 3\r\ntwo\r\nPING\r\n");
+    worker.flush(&[]);
+    let [first, second] = &peers;
+    assert!(second.place_of("one") < first.place_of("PONG"));
+    assert!(first.place_of("two") < second.place_of("PONG"));
+    for publisher in [0, 1] {
+        let mut peers = [server.connect(""), server.connect("")];
+        server.send(&mut peers[1 - publisher], "SUB heard 1\r\n");
+        server.send(&mut peers[publisher], "CONNECT {\"verbose\":true}\r\n");
+        peers[publisher].forget();
+        server.send(&mut peers[publisher], "PUB heard 1\r\nx\r\n");
+        assert!(peers[1 - publisher].place_of("MSG heard") < peers[publisher].place_of("+OK"));
+    }
+}
