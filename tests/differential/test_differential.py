@@ -80,7 +80,7 @@ def test_sessions_are_answered_alike(
         (LIMITS, "max_control_line: 160", "max_control_line: 163"),
         (USERS, "max: 2", "max: 3"),
         (USERS, 'deny: ["a.c", "*.b.c"]', 'deny: ["*.b.c"]'),
-        (USERS, "no_auth_user: all", "no_auth_user: some"),
+        (USERS, "no_auth_user: open", "no_auth_user: some"),
         (ACCOUNTS, "B { users", "C { users"),
     ],
     ids=lambda value: value.name if isinstance(value, Profile) else str(value)[:24],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from keelback.config.gotext import quote
 from keelback.errors import ConfigError, ConfigRejected, UsageError
+from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.options.fields import replaced
 from keelback.options.flag_table import FLAGS, help_text, tls_help_text
 from keelback.options.flags import Given, parse_flags
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from keelback.errors import KeelbackError
     from keelback.options.server import ServerOptions
 
-NATS_SERVER_VERSION = "2.15.1"
 """The version of nats-server whose behaviour Keelback has, and announces."""
 
 PROGRAM = "nats-server"

@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-NATS_VERSION: Final = "2.15.1"
-
 GIT_COMMIT: Final = "b2fd3ef"
 """Of the release whose behaviour is announced; tools print it beside the version."""
 

@@ -6,6 +6,7 @@ import os
 
 from keelback import _core
 from keelback.errors import ServerError
+from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.server import identity
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def compile_info(
     return _core.ServerInfo(
         server_id=keys.server_id,
         server_name=settings.server_name or keys.server_id,
-        version=identity.NATS_VERSION,
+        version=NATS_SERVER_VERSION,
         go=identity.GO_VERSION,
         git_commit=identity.GIT_COMMIT,
         host=host,

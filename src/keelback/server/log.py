@@ -12,6 +12,7 @@ import time
 
 from keelback import _core
 from keelback.errors import ServerError
+from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.server import identity
 from keelback.server.files import reason_of
 from keelback.server.info import join_host_port
@@ -86,7 +87,7 @@ def print_without_log(text: str) -> None:
 def log_start(plane: _core.Plane, settings: ServerSettings, keys: ServerKeys) -> None:
     """The lines before anything is bound."""
     plane.log("INF", "Starting nats-server")
-    plane.log("INF", f"  Version:  {identity.NATS_VERSION}")
+    plane.log("INF", f"  Version:  {NATS_SERVER_VERSION}")
     plane.log("INF", f"  Git:      [{identity.GIT_COMMIT}]")
     plane.log("INF", f"  Keelback: {_core.__version__}")
     plane.log("DBG", f"  Go build: {identity.GO_VERSION}")
