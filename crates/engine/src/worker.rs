@@ -384,17 +384,17 @@ impl Worker {
         self.flush_if(input, is_other);
     }
 
+    /// In the order in which they first had something: a message that marks the end of others
+    /// arrives behind them, also when it goes to somebody else.
     fn flush_if(&mut self, input: &[u8], is_chosen: impl Fn(&Stage) -> bool) {
         let limits = self.settings.limits.clone();
-        // From the end: the place of one that is taken out is filled by one that was looked at.
-        for at in (0..self.dirty.len()).rev() {
-            let index = self.dirty[at];
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.retain(|&index| {
             let stage = &mut self.stages[index as usize];
             if !is_chosen(stage) {
-                continue;
+                return true;
             }
-            self.dirty.swap_remove(at);
-            let Some(connection) = stage.connection.clone() else { continue };
+            let Some(connection) = stage.connection.clone() else { return false };
             let from = stage.from;
             let flushed = stage.flush(input, self.now, &limits);
             let buffer = stage.take_buffer();
@@ -403,7 +403,9 @@ impl Worker {
             connection.stage_slot(self.thread).store(0, Ordering::Relaxed);
             self.free.push(index);
             self.note(&connection, from, flushed);
-        }
+            false
+        });
+        self.dirty = dirty;
     }
 
     /// Keeps a buffer for the next stage that needs one: the last used first, since that is the

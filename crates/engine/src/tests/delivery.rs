@@ -202,3 +202,22 @@ fn whoever_reads_an_answer_may_rely_on_what_it_said_before() {
         assert!(peers[1 - publisher].place_of("MSG heard") < peers[publisher].place_of("+OK"));
     }
 }
+
+#[test]
+fn a_message_that_marks_the_end_of_others_comes_behind_them() {
+    let mut server = Server::default();
+    let mut listeners: Vec<_> = (0..3).map(|_| server.connect("")).collect();
+    for (number, listener) in listeners.iter_mut().enumerate() {
+        server.send(listener, format!("SUB to.{number} 1\r\n"));
+    }
+    let mut publisher = server.connect("");
+    server.send(&mut publisher, "SUB marker 1\r\n");
+    let mut input = String::new();
+    for number in [2, 0, 1] {
+        input += &format!("PUB to.{number} 2\r\nit\r\n");
+    }
+    server.send(&mut publisher, input + "PUB marker 3\r\nend\r\n");
+    let places: Vec<_> = [2, 0, 1].map(|number| listeners[number].place_of("it")).to_vec();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(places[2] < publisher.place_of("end"));
+}
