@@ -198,11 +198,13 @@ impl Worker {
         self.reply(&connection, &line);
     }
 
-    /// PONG also means that what was published before is on its way: two that publish to each other
-    /// in one turn could not both be told last.
+    /// PONG also means that what was published before is on its way. Two that publish to each other
+    /// in one turn could not both be told last: the first is told before the second.
     pub(crate) fn ping(&mut self, client: &mut Client, input: &[u8]) {
         let connection = client.connection.clone();
-        self.flush_others(&connection, input);
+        if self.answers_others(&connection) {
+            self.flush(input);
+        }
         self.reply(&connection, b"PONG\r\n");
         if (client.has_connected || client.came_early) && !client.is_greeted {
             client.is_greeted = true;

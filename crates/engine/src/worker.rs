@@ -376,12 +376,12 @@ impl Worker {
         self.has_borrowed = false;
     }
 
-    /// Writes what is staged for all but `connection`.
-    pub(crate) fn flush_others(&mut self, connection: &Connection, input: &[u8]) {
-        let is_other = |stage: &Stage| {
-            stage.connection.as_ref().is_some_and(|other| other.id != connection.id)
-        };
-        self.flush_if(input, is_other);
+    /// Whether an answer to somebody else than `connection` is staged.
+    pub(crate) fn answers_others(&self, connection: &Connection) -> bool {
+        self.dirty.iter().map(|&index| &self.stages[index as usize]).any(|stage| {
+            stage.has_answers
+                && stage.connection.as_ref().is_some_and(|other| other.id != connection.id)
+        })
     }
 
     /// In the order in which they first had something: a message that marks the end of others
@@ -389,6 +389,7 @@ impl Worker {
     fn flush_if(&mut self, input: &[u8], is_chosen: impl Fn(&Stage) -> bool) {
         let limits = self.settings.limits.clone();
         let mut dirty = std::mem::take(&mut self.dirty);
+        let kept = self.spare_buffers.len();
         dirty.retain(|&index| {
             let stage = &mut self.stages[index as usize];
             if !is_chosen(stage) {
@@ -405,6 +406,8 @@ impl Worker {
             self.note(&connection, from, flushed);
             false
         });
+        // The first gets its own buffer again: going round, each would grow to the largest size.
+        self.spare_buffers[kept..].reverse();
         self.dirty = dirty;
     }
 
