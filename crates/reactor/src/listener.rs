@@ -6,11 +6,16 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 /// Connections that may wait to be accepted: a reconnect storm must not be refused.
 const BACKLOG: i32 = 4096;
+
+/// Receive buffer for peers on this machine. There is no distance to bridge, and what the kernel
+/// holds beyond this has left the processor's cache when it is read (one-to-one: -17 % processor
+/// time at 1 KiB, -10 % at 16 KiB; 384 KiB gains less). For others the kernel finds the size.
+const LOCAL_RECEIVE_BYTES: usize = 256 << 10;
 
 /// What TLS means on a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +107,10 @@ impl Listening {
             Ok((fd, peer)) => {
                 let peer = peer.map(SocketAddr::try_from).transpose()?;
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+                if peer.ip().to_canonical().is_loopback() {
+                    // The kernel's own choice serves, too.
+                    let _ = set_socket_recv_buffer_size(&fd, LOCAL_RECEIVE_BYTES);
+                }
                 Ok(Some(Accepted { fd, peer, tls: self.tls }))
             }
             // Nobody waits, or the peer went while it did: the next one, at the next turn.
