@@ -71,7 +71,12 @@ def running(contender: Contender, secured: str, directory: Path) -> Generator[Ru
         began = time.perf_counter()
         try:
             process = subprocess.Popen(
-                line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=directory,
+                env=clean_environment(),
             )
         except OSError as error:
             raise BenchError(f"{shlex.join(line)}: {error}") from error
@@ -192,6 +197,11 @@ def command(line: str) -> tuple[str, ...]:
     if found is None:
         raise BenchError(f"{words[0]}: no such program")
     return (behind_shim(found), *words[1:])
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what makes Python start otherwise than a user's does."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
 
 
 def behind_shim(path: str) -> str:

@@ -43,6 +43,8 @@ pub(crate) fn serve(mut arguments: Arguments) -> Result<(), LoadError> {
 
 fn serve_connection(socket: &Arc<TcpStream>, subscribers: &Subscribers) {
     let _ = socket.set_nodelay(true);
+    // As the server does: without it the kernel's pacing would be the limit (where BBR is on).
+    let _ = rustix::net::sockopt::set_tcp_congestion(&**socket, "reno");
     let mut role = Role { socket: Arc::clone(socket), subscribers, targets: None };
     if (&**socket).write_all(INFO).is_err() {
         return;

@@ -12,6 +12,10 @@ use rustix::time::{
     timerfd_settime,
 };
 
+/// Deadlines closer than this to each other ring once: connections that come and go leave one each
+/// behind, thousands a second.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+
 /// A descriptor that becomes readable when the nearest deadline has come, or a little before.
 pub(crate) struct Alarm {
     timer: OwnedFd,
@@ -33,8 +37,8 @@ impl Alarm {
         &self.timer
     }
 
-    /// Makes sure that it rings at `next`, or before: one that stands for an earlier time stays,
-    /// and the next call sets it anew.
+    /// Makes sure that it rings at `next`, or before, or `WAIT_MIN` from now: one that stands for an
+    /// earlier time stays, and the next call sets it anew.
     ///
     /// # Errors
     /// The kernel refused.
@@ -43,8 +47,7 @@ impl Alarm {
         if self.set_for.is_some_and(|set_for| set_for <= next) {
             return Ok(());
         }
-        // Zero would take the timer back.
-        let wait = next.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+        let wait = next.saturating_duration_since(Instant::now()).max(WAIT_MIN);
         let value = Timespec {
             tv_sec: wait.as_secs().min(86_400).cast_signed(),
             tv_nsec: i64::from(wait.subsec_nanos()),
