@@ -27,7 +27,7 @@ const NOT_TLS: &str = "tls: first record does not look like a TLS handshake";
 const READ_BYTES: usize = TLS_ROOM_BYTES - (16 << 10);
 
 /// What the thread's buffer has room for behind the longest tail.
-pub(crate) const TLS_ROOM_BYTES: usize = 128 << 10;
+pub(crate) const TLS_ROOM_BYTES: usize = 272 << 10;
 
 /// Plaintext encrypted before the records go out.
 const WRITE_BYTES: usize = 128 << 10;
