@@ -122,7 +122,14 @@ _ANY_TLS = Shape(
     "timeout cipher_suites allow_insecure_cipher_suites curve_preferences min_version "
     "handshake_first/first/immediate connection_rate_limit pinned_certs cert_store cert_match_by "
     "cert_match ca_certs_match cert_match_skip_invalid",
-    {"ocsp_peer": _OCSP_PEER, "certs/certificates": Shape("cert_file key_file")},
+    {
+        "ocsp_peer": _OCSP_PEER,
+        "certs/certificates": Shape(
+            "cert_file key_file",
+            unknown="error parsing tls certs config, unknown field {}",
+            exempts_variables=False,
+        ),
+    },
     unknown=_TLS_UNKNOWN,
     exempts_variables=False,
 )
