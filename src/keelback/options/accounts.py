@@ -161,7 +161,7 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
             elif lower == "limits":
                 limits = _read_limits(item, report)
             elif not later.ACCOUNT.refuse(key, item, report):
-                report.unknown(key, item, KEYS)
+                report.unknown(key, item, (*KEYS, *later.ACCOUNT.keys))
         except ConfigError as error:
             report.errors.append(error)
     return AccountOptions(

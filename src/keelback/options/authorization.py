@@ -94,7 +94,7 @@ def read_authorization(value: Value, report: Report) -> tuple[AuthorizationOptio
             elif name is not None:
                 found[name] = text_of(item)
             elif not later.AUTHORIZATION.refuse(key, item, report):
-                report.unknown(key, item, KEYS)
+                report.unknown(key, item, (*KEYS, *later.AUTHORIZATION.keys))
         except ConfigError as error:
             report.errors.append(error)
     found["users"] = with_default_permissions(users, permissions)

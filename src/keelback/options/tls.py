@@ -213,7 +213,7 @@ def read_tls(value: Value, report: Report) -> TlsOptions:  # noqa: C901 - one br
                 _read_false(key, item, report)
             elif not later.TLS.refuse(key, item, report):
                 problem = f"error parsing tls config, unknown field {quote(key)}"
-                report.unknown(key, item, KEYS, problem=problem)
+                report.unknown(key, item, (*KEYS, *later.TLS.keys), problem=problem)
         except ConfigError as error:
             report.errors.append(error)
     if found.get("verify_and_map"):

@@ -120,7 +120,7 @@ def _read_user(entry: Value, fields: dict[str, Value], report: Report) -> UserOp
         elif name is not None:
             found[name] = text_of(item)
         elif not later.USER.refuse(key, item, report):
-            report.unknown(key, item, USER_KEYS)
+            report.unknown(key, item, (*USER_KEYS, *later.USER.keys))
     user = UserOptions(**found)  # type: ignore[arg-type]  # read by name just above
     if not user.nkey and not user.user:
         # nats-server names the last field that it read.
