@@ -325,4 +325,13 @@ TOP = Shape(
 )
 """The keys of the top level that are not there yet."""
 
+BLOCKS = {
+    "": TOP,
+    "authorization": AUTHORIZATION,
+    "users": USER,
+    "accounts.<name>": ACCOUNT,
+    "tls": TLS,
+}
+"""The blocks that are read, by their paths, and what of them is not there yet."""
+
 KEYS = frozenset(TOP.keys)

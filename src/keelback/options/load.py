@@ -13,7 +13,6 @@ from keelback.config.gotext import quote
 from keelback.config.parser import parse_file, parse_text
 from keelback.config.tree import Value, go_type
 from keelback.errors import ConfigError, ConfigRejected, Place
-from keelback.options import later
 from keelback.options.accounts import read_accounts
 from keelback.options.authorization import AuthorizationOptions, read_authorization
 from keelback.options.checks import check
@@ -224,8 +223,8 @@ class _Reader:
             self._read_authorization(value)
         elif lower == "accounts":
             self._read_accounts(value)
-        elif not later.TOP.refuse(key, value, self.report):
-            self.report.unknown(key, value, (*KNOWN_KEYS, *later.KEYS), describe=_describe)
+        else:
+            self.report.not_known("", key, value, KNOWN_KEYS, describe=_describe)
 
     def _read_authorization(self, value: Value) -> None:
         authorization, has_users = read_authorization(value, self.report)
