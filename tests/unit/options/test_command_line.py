@@ -40,6 +40,18 @@ REFUSED_ALIKE: tuple[tuple[str, ...], ...] = (
     ("-c", "nothing.conf"),
     ("-c", "nothing.conf", "-t"),
     ("-n", "a b"),
+    ("-m", "x"),
+    ("-ms",),
+    ("--log_size_limit", "1MB"),
+    ("--max_traced_msg_len=",),
+    ("-s=perhaps",),
+    ("-r",),
+    ("-sl",),
+    ("--profile", "x"),
+    ("--cluster",),
+    ("--connect_retries", "1.5"),
+    ("-js", "help!"),
+    ("-DVV=3",),
 )  # fmt: skip
 
 
