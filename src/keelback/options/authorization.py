@@ -68,7 +68,6 @@ class AuthorizationOptions(Block):
 
 
 KEYS = {key: name for name, o in AuthorizationOptions.options_by_name.items() for key in o.keys}
-UNSUPPORTED_KEYS = ("auth_callout", "auth_hook", "proxy_required")
 
 
 def read_authorization(value: Value, report: Report) -> tuple[AuthorizationOptions, bool]:
@@ -93,10 +92,8 @@ def read_authorization(value: Value, report: Report) -> tuple[AuthorizationOptio
                 found[name] = read_timeout(key, item, report, "authorization")
             elif name is not None:
                 found[name] = text_of(item)
-            elif key.lower() in UNSUPPORTED_KEYS:
-                report.unsupported(key, item)
             else:
-                report.unknown(key, item, KEYS)
+                report.not_known("authorization", key, item, KEYS)
         except ConfigError as error:
             report.errors.append(error)
     found["users"] = with_default_permissions(users, permissions)

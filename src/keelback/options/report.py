@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from keelback.errors import Place
 
 
+NEAREST_HINTS_MAX = 50
+"""Most unknown keys for which the nearest known one is looked for: each takes a while."""
+
+
 class Report:
     """Errors and warnings in the order in which they were met."""
 
     def __init__(self) -> None:
         self.errors: list[ConfigError] = []
         self.warnings: list[ConfigError] = []
+        self._hints_left = NEAREST_HINTS_MAX
 
     def error(self, place: Place | None, problem: str, *, hint: str = "") -> None:
         """Note an error; the configuration is refused."""
@@ -41,8 +46,26 @@ class Report:
         """Note a key that is not known, unless a variable made use of it; name the nearest."""
         if value.is_variable and problem is None:
             return
-        hint = nearest_hint(key, known, describe)
+        hint = nearest_hint(key, known, describe) if self._hints_left else ""
+        self._hints_left -= self._hints_left > 0
         self.error(value.place, problem or f"unknown field {quote(key)}", hint=hint)
+
+    def not_known(
+        self,
+        block: str,
+        key: str,
+        value: Value,
+        known: Iterable[str],
+        *,
+        problem: str | None = None,
+        describe: Callable[[str], str] | None = None,
+    ) -> None:
+        """Note a key that a block does not read: it comes later, or nobody knows it."""
+        from keelback.options import later  # noqa: PLC0415 - costs start-up time
+
+        shape = later.BLOCKS[block]
+        if not shape.refuse(key, value, self):
+            self.unknown(key, value, (*known, *shape.keys), problem=problem, describe=describe)
 
     def unsupported(self, key: str, value: Value, *, what: str = "") -> None:
         """Note a key that nats-server has and Keelback does not have yet."""

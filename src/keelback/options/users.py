@@ -68,7 +68,6 @@ class UserOptions(Block):
 
 
 USER_KEYS = {key: name for name, o in UserOptions.options_by_name.items() for key in o.keys}
-UNSUPPORTED_USER_KEYS = ("proxy_required",)
 
 
 def read_users(
@@ -119,10 +118,8 @@ def _read_user(entry: Value, fields: dict[str, Value], report: Report) -> UserOp
             found[name] = _read_connection_types(item, report)
         elif name is not None:
             found[name] = text_of(item)
-        elif key.lower() in UNSUPPORTED_USER_KEYS:
-            report.unsupported(key, item)
         else:
-            report.unknown(key, item, USER_KEYS)
+            report.not_known("users", key, item, USER_KEYS)
     user = UserOptions(**found)  # type: ignore[arg-type]  # read by name just above
     if not user.nkey and not user.user:
         # nats-server names the last field that it read.
