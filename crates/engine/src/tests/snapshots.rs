@@ -34,6 +34,10 @@ fn first(server: &Server, query: &Query) -> ConnectionInfo {
     server.hub.connection_page(query, server.now_ns()).connections.remove(0)
 }
 
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().concat()
+}
+
 fn id(peer: &Peer) -> u64 {
     peer.client.connection.id
 }
@@ -165,7 +169,7 @@ fn closed_connections_are_remembered_up_to_a_number() {
 fn of_many_subscriptions_of_a_closed_connection_a_few_are_kept() {
     let mut server = Server::default();
     let mut peer = server.connect("");
-    let lines: String = (0..100).map(|sid| format!("SUB s.{sid} {sid}\r\n")).collect();
+    let lines = lines(100, |sid| format!("SUB s.{sid} {sid}\r\n"));
     server.send(&mut peer, lines);
     server.close(&mut peer);
     let mut query = query(Sort::Cid);
@@ -225,8 +229,7 @@ fn accounts_have_the_traffic_of_their_connections_also_when_those_are_gone_or_mo
 fn subscriptions_are_paged_without_loss() {
     let mut server = Server::default();
     let mut peer = server.connect("");
-    let lines: String =
-        (0..300).map(|sid| format!("SUB s.{} q{} {sid}\r\n", sid % 100, sid % 3)).collect();
+    let lines = lines(300, |sid| format!("SUB s.{} q{} {sid}\r\n", sid % 100, sid % 3));
     server.send(&mut peer, lines + "SUB w.* 300\r\nSUB w.* 301\r\nSUB > 302\r\n");
     let mut found = Vec::new();
     for offset in (0..=400).step_by(7) {
@@ -264,7 +267,7 @@ fn match_results_are_counted_in_their_account() {
 fn a_clients_subscriptions_are_read_in_pieces() {
     let mut server = Server::default();
     let mut peer = server.connect("");
-    let lines: String = (0..500).map(|sid| format!("SUB s {sid}\r\n")).collect();
+    let lines = lines(500, |sid| format!("SUB s {sid}\r\n"));
     server.send(&mut peer, lines + "UNSUB 0\r\n");
     let (mut place, mut sids) = (0, Vec::new());
     let read = |sub: &crate::subscription::SubRef, sids: &mut Vec<Vec<u8>>| {
