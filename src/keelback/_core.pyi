@@ -8,6 +8,7 @@ Times are seconds, sizes are bytes. Records are immutable and take keywords only
 from typing import Final, Literal, final
 
 __all__ = [
+    "AccountTable",
     "Admission",
     "AuthRequest",
     "CoreError",
@@ -157,6 +158,22 @@ class Gate:
     ) -> Gate: ...
 
 @final
+class AccountTable:
+    """One account: a subject space, and what its clients may have. -1 is without limit.
+
+    Of these limits and the server's the lower one holds for a client.
+    """
+
+    def __new__(
+        cls,
+        *,
+        name: str,
+        max_connections: int = -1,
+        max_subscriptions: int = -1,
+        max_payload: int = -1,
+    ) -> AccountTable: ...
+
+@final
 class TlsConfig:
     """A listener's TLS, compiled.
 
@@ -221,6 +238,8 @@ class AuthRequest:
     name: str
     lang: str
     version: str
+    reload: bool
+    """The client is in; may it stay, and as whom? (`Plane.reauthorize`)"""
     certificates: list[bytes]
     """The peer's chain, DER, leaf first; empty without TLS client certificate."""
 
@@ -256,7 +275,10 @@ class Admission:
 
 @final
 class Refusal:
-    """The answer no; the client reads `-ERR 'Authorization Violation'`."""
+    """The answer no; the client reads `-ERR 'Authorization Violation'`.
+
+    With the reason Client Closed it reads nothing: so a user is closed that is there no more.
+    """
 
     def __new__(cls, *, connection: int, reason: str = "Authentication Failure") -> Refusal: ...
 
@@ -301,8 +323,29 @@ class Plane:
     def set_tls(self, tls: TlsConfig) -> None:
         """New handshakes use it; running connections keep theirs."""
 
-    def add_account(self, name: str) -> None:
-        """Make an account; one of that name may exist."""
+    def set_account(self, table: AccountTable) -> None:
+        """Make an account, or change the one of that name.
+
+        Lower limits hold for its running clients at once; who has more connections or
+        subscriptions than that keeps them, the latter until `reauthorize`.
+        """
+
+    def remove_account(self, name: str) -> None:
+        """Let nobody into an account any more; the next `reauthorize` closes who is in it.
+
+        Raises:
+            CoreError: it is `$G` or the system account.
+        """
+
+    def reauthorize(self) -> None:
+        """Decide again about each connection: the end of a reload, behind `set_gate` and accounts.
+
+        By the CONNECT that it sent and the gate in force, or by Python (`AuthRequest.reload`).
+        A user that is gone or moved to another account is closed in silence (Client Closed);
+        one whose credentials are no longer valid, and a client that has not logged in where it
+        must, with an Authorization Violation. For all others permissions are replaced, and
+        subscriptions that they no longer allow are taken away.
+        """
 
     def set_system_account(self, name: str) -> None:
         """Make the account of this name the system account, in place of `$SYS`."""
@@ -311,8 +354,11 @@ class Plane:
     def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogLine]: ...
     def admit(self, admissions: list[Admission]) -> None: ...
     def refuse(self, refusals: list[Refusal]) -> None: ...
-    def close(self, connection: int, reason: str) -> None:
-        """Close one connection; `reason` is a closed reason as `/connz` names it."""
+    def close(self, connection: int, reason: str, *, error: str = "") -> None:
+        """Close one connection; `reason` is a closed reason as `/connz` names it.
+
+        The client reads `-ERR 'error'` first, if one is given; the log has it too.
+        """
 
     def connections(self) -> list[int]: ...
     def stats(self) -> dict[str, int]:

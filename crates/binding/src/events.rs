@@ -45,6 +45,11 @@ impl AuthRequest {
     }
 
     #[getter]
+    fn reload(&self) -> bool {
+        self.0.reload
+    }
+
+    #[getter]
     fn user(&self) -> &str {
         &self.0.options.user
     }

@@ -33,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Permissions>()?;
     module.add_class::<records::FastUser>()?;
     module.add_class::<records::Gate>()?;
+    module.add_class::<records::AccountTable>()?;
     module.add_class::<records::TlsConfig>()?;
     module.add_class::<records::Listener>()?;
     module.add_class::<records::Admission>()?;

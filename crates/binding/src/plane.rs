@@ -16,7 +16,7 @@ use crate::CoreError;
 use crate::events::to_python;
 use crate::pipe::Pipe;
 use crate::records::{
-    Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
+    AccountTable, Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
 };
 
 /// See the stub.
@@ -99,8 +99,20 @@ impl Plane {
         py.detach(|| self.reactor.set_tls(tls));
     }
 
-    fn add_account(&self, py: Python<'_>, name: &str) {
-        py.detach(|| self.reactor.hub().add_account(name));
+    fn set_account(&self, py: Python<'_>, table: &Bound<'_, AccountTable>) {
+        let table = table.get();
+        py.detach(|| self.reactor.hub().set_account(&table.name, table.limits));
+    }
+
+    fn remove_account(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        if py.detach(|| self.reactor.hub().remove_account(name)) {
+            return Ok(());
+        }
+        Err(CoreError::new_err(format!("the account {name:?} cannot be removed")))
+    }
+
+    fn reauthorize(&self, py: Python<'_>) {
+        py.detach(|| self.reactor.reauthorize());
     }
 
     fn set_system_account(&self, py: Python<'_>, name: &str) {
@@ -146,9 +158,16 @@ impl Plane {
         });
     }
 
-    fn close(&self, py: Python<'_>, connection: u64, reason: &str) -> PyResult<()> {
+    #[pyo3(signature = (connection, reason, *, error=String::new()))]
+    fn close(&self, py: Python<'_>, connection: u64, reason: &str, error: String) -> PyResult<()> {
         let reason = closed_reason(reason)?;
-        py.detach(|| self.reactor.close(connection, reason));
+        if error.contains(['\r', '\n']) {
+            return Err(CoreError::new_err(format!("{error:?} is not one line")));
+        }
+        py.detach(|| match error.is_empty() {
+            true => self.reactor.close(connection, reason),
+            false => self.reactor.dismiss(connection, reason, error),
+        });
         Ok(())
     }
 

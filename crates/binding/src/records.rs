@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keelback_engine::account::AccountLimits;
 use keelback_engine::{gate, settings};
 use keelback_interest::{PermissionRules, Responses};
 use keelback_reactor::listener::{First, ListenerOptions, TlsMode};
@@ -235,6 +236,27 @@ impl Gate {
             anonymous: anonymous.map(|user| user.get().0.clone()),
             anonymous_ask,
         }))
+    }
+}
+
+/// An account with its limits.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct AccountTable {
+    pub(crate) name: String,
+    pub(crate) limits: AccountLimits,
+}
+
+#[pymethods]
+impl AccountTable {
+    #[new]
+    #[pyo3(signature = (*, name, max_connections=-1, max_subscriptions=-1, max_payload=-1))]
+    fn new(name: String, max_connections: i64, max_subscriptions: i64, max_payload: i64) -> Self {
+        let limits = AccountLimits {
+            connections_max: max_connections,
+            subscriptions_max: max_subscriptions,
+            payload_bytes_max: max_payload,
+        };
+        Self { name, limits }
     }
 }
 

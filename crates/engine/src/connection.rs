@@ -58,6 +58,8 @@ pub struct Identity {
     pub log_suffix: String,
     /// The account's name.
     pub account: String,
+    /// The user as [`crate::gate::Admission`] names it.
+    pub label: String,
 }
 
 /// What a user may do, with the replies that it may answer for a while.

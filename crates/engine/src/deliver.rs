@@ -280,13 +280,13 @@ impl Worker {
     fn may_receive(&self, member: &Member, message: &RunMessage, input: &[u8]) -> bool {
         let sub = &member.sub;
         let Some(policy) = sub.connection.policy() else { return true };
-        if sub.is_filtered {
+        if sub.is_filtered() {
             let queue = (!sub.queue().is_empty()).then(|| sub.queue());
             if policy.permissions.denies_delivery(member.subject(), queue) {
                 return false;
             }
         }
-        if sub.grants_responses
+        if sub.grants_responses()
             && let Some(reply) = message.reply(input)
         {
             policy.grant(reply, self.now);

@@ -5,6 +5,7 @@ use keelback_wire::client::Op;
 use keelback_wire::quote::quote;
 
 use crate::client::Client;
+use crate::subscription::SubRef;
 use crate::worker::Worker;
 
 impl Worker {
@@ -23,6 +24,14 @@ impl Worker {
                 format!("{prefix} - <<- MSG_PAYLOAD: [{text}{dots}]")
             });
         }
+    }
+
+    /// A subscription that ended.
+    pub(crate) fn trace_end(&self, client: &Client, sub: &SubRef) {
+        let sid = || String::from_utf8_lossy(sub.sid());
+        self.hub
+            .log
+            .trace(|| format!("{} - <-> [DELSUB {}]", client.connection.log_prefix(), sid()));
     }
 
     /// A line that goes out; its end and a payload after it are not shown.

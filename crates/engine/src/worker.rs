@@ -187,6 +187,11 @@ impl Worker {
     /// Begins a turn: takes up the time and new settings.
     pub fn begin_turn(&mut self, now: Instant) {
         self.now = now;
+        self.take_settings();
+    }
+
+    /// Takes up new settings, in the middle of a turn too.
+    pub fn take_settings(&mut self) {
         if self.hub.settings_version() != self.settings.version {
             self.settings = self.hub.settings();
         }

@@ -33,7 +33,7 @@ impl Thread {
         slot.stage = Stage::Lingering;
         let index = index_of(key);
         if !planted::is(Bug::CloseKeepsSubscriptions) {
-            self.worker.drop_subscriptions(&mut self.slots[index].client);
+            self.worker.leave_account(&mut self.slots[index].client);
         }
         self.worker.flush_one(&connection, &[]);
         let hub = self.worker.hub.clone();

@@ -4,6 +4,7 @@
 //! what the engine staged once a turn. The thread that staged bytes for a connection writes
 //! them itself, whoever owns it: ownership is of reading.
 
+mod admission;
 mod alarm;
 mod close;
 pub mod command;

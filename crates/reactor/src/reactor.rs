@@ -119,6 +119,16 @@ impl Reactor {
         self.send_to_owner(connection, Command::Close(connection, reason));
     }
 
+    /// Closes a connection after `-ERR` with this text.
+    pub fn dismiss(&self, connection: u64, reason: ClosedReason, error: String) {
+        self.send_to_owner(connection, Command::Dismiss(connection, reason, error));
+    }
+
+    /// Decides again about each connection, by the gate and the accounts that are in force now.
+    pub fn reauthorize(&self) {
+        self.send_all(|| Command::Reauthorize);
+    }
+
     /// Sends INFO to the clients that take it at any time.
     pub fn announce(&self) {
         self.send_all(|| Command::Announce);

@@ -191,13 +191,10 @@ impl Thread {
         match command {
             Command::Adopt(accepted) => self.adopt(accepted),
             Command::AdoptPipe(pipe) => self.adopt_pipe(&pipe),
-            Command::Admit(id, admission) => {
-                self.answer(id, |worker, client| worker.admit(client, &admission));
-            }
-            Command::Refuse(id, reason) => self.answer(id, |worker, client| {
-                worker.violate_authorization(client);
-                Err(reason)
-            }),
+            Command::Admit(id, admission) => self.answer(id, Ok(&admission)),
+            Command::Refuse(id, reason) => self.answer(id, Err(reason)),
+            Command::Dismiss(id, reason, error) => self.dismiss(id, reason, &error),
+            Command::Reauthorize => self.reauthorize(),
             Command::Close(id, reason) => {
                 if let Some(key) = self.key_of(id) {
                     self.close(key, reason);
@@ -213,26 +210,6 @@ impl Thread {
             Command::Listen(listening) => self.add_listener(listening),
             Command::StopListening => self.listeners.clear(),
             Command::Shutdown => self.end(),
-        }
-    }
-
-    /// Python's answer about a client that waits for it.
-    fn answer(
-        &mut self,
-        id: u64,
-        decide: impl FnOnce(&mut Worker, &mut Client) -> Result<(), ClosedReason>,
-    ) {
-        let Some(key) = self.key_of(id) else { return };
-        let Some(slot) = self.slots.get_mut(index_of(key)) else { return };
-        if slot.client.phase != keelback_engine::client::Phase::Asked {
-            return;
-        }
-        match decide(&mut self.worker, &mut slot.client) {
-            Ok(()) => {
-                slot.auth_deadline = None;
-                self.resume(key);
-            }
-            Err(reason) => self.close(key, reason),
         }
     }
 
@@ -494,14 +471,15 @@ impl Thread {
         self.slot(key).map(|_| key)
     }
 
+    /// The keys of all connections.
+    pub(crate) fn keys(&self) -> Vec<u64> {
+        let key = |(index, slot): (usize, &Slot)| u64::from(slot.generation) << 32 | index as u64;
+        self.slots.iter().map(key).collect()
+    }
+
     fn end(&mut self) {
         self.listeners.clear();
-        let keys: Vec<u64> = self
-            .slots
-            .iter()
-            .map(|(index, slot)| u64::from(slot.generation) << 32 | index as u64)
-            .collect();
-        for key in keys {
+        for key in self.keys() {
             self.close(key, ClosedReason::ServerShutdown);
             self.remove(key);
         }

@@ -155,7 +155,7 @@ impl Thread {
             let connection = slot.client.connection.clone();
             connection.set_closing(ClosedReason::InternalClient);
             let index = index_of(key);
-            self.worker.drop_subscriptions(&mut self.slots[index].client);
+            self.worker.leave_account(&mut self.slots[index].client);
             self.worker.hub.forget(&connection);
             self.worker.hub.count_closed(ClosedReason::InternalClient);
             self.remove(key);
