@@ -16,6 +16,7 @@ __all__ = [
     "Gate",
     "Limits",
     "Listener",
+    "LogFull",
     "LogLine",
     "Permissions",
     "Pipe",
@@ -34,7 +35,13 @@ class CoreError(Exception):
 
 @final
 class Limits:
-    """What one client may ask of the server; 0 or None is without limit where it says so."""
+    """What one client may ask of the server; 0 or None is without limit where it says so.
+
+    `write_timeout`: a client that took too little for `write_deadline` is closed, or with
+    `"retry"` gets as long again, unless it took nothing at all. Without `sublist_cache` a match
+    result is remembered only for a connection's last subject. `trace_headers` traces headers in
+    place of payloads.
+    """
 
     def __new__(
         cls,
@@ -51,6 +58,9 @@ class Limits:
         auth_timeout: float = 2.0,
         fast_producer_stall: bool = True,
         max_traced: int = 0,
+        write_timeout: Literal["default", "close", "retry"] = "default",
+        sublist_cache: bool = True,
+        trace_headers: bool = False,
     ) -> Limits: ...
 
 @final
@@ -254,6 +264,10 @@ class SlowConsumer:
     reason: str
 
 @final
+class LogFull:
+    """The log file grew beyond `size_limit`; told once, until `Plane.set_log` is called again."""
+
+@final
 class LogLine:
     """A line of the core's log while no log file is set (`Plane.set_log`)."""
 
@@ -351,7 +365,9 @@ class Plane:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_pipe(self) -> Pipe: ...
-    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogLine]: ...
+    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
+        """Take the oldest events, as many as there are or `at_most`."""
+
     def admit(self, admissions: list[Admission]) -> None: ...
     def refuse(self, refusals: list[Refusal]) -> None: ...
     def close(self, connection: int, reason: str, *, error: str = "") -> None:
@@ -374,14 +390,22 @@ class Plane:
         fd: int = ...,
         debug: bool = False,
         trace: bool = False,
+        trace_system: bool = False,
         logtime: bool = True,
         utc_offset: int = 0,
         colour: bool = False,
         pid: int = 0,
+        json: bool = False,
+        size_limit: int = 0,
+        written: int = 0,
     ) -> None:
         """Write log lines to `fd` (duplicated); -1 delivers them as `LogLine` events instead.
 
-        `utc_offset` is what local time is ahead of UTC, in seconds; 0 writes UTC.
+        `utc_offset` is what local time is ahead of UTC, in seconds; 0 writes UTC. `json` writes
+        one object a line: `time` (RFC 3339), `level` (`info`, `warn`, `error`, `fatal`, `debug`,
+        `trace`), `pid`, `message`. `written` is the size of the file, which is told as `LogFull`
+        when it grows beyond `size_limit` (bytes; 0 is never). `trace_system` traces the server's
+        own connections too: in-process ones of the system account.
         """
 
     def log(self, level: Literal["INF", "WRN", "ERR", "FTL", "DBG", "TRC"], text: str) -> None: ...

@@ -40,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Refusal>()?;
     module.add_class::<events::AuthRequest>()?;
     module.add_class::<events::SlowConsumer>()?;
+    module.add_class::<events::LogFull>()?;
     module.add_class::<events::LogLine>()?;
     module.add_class::<pipe::Pipe>()?;
     module.add_class::<plane::Plane>()?;

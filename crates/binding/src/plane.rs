@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use keelback_engine::events::Events;
-use keelback_engine::log::{Format, Level};
+use keelback_engine::log::{Format, Level, Levels, Output};
 use keelback_engine::settings::Settings;
 use keelback_reactor::{Reactor, Waker};
 use pyo3::prelude::*;
@@ -187,18 +187,22 @@ impl Plane {
         Ok(stats)
     }
 
-    #[pyo3(signature = (*, fd=-1, debug=false, trace=false, logtime=true, utc_offset=0,
-        colour=false, pid=0))]
+    #[pyo3(signature = (*, fd=-1, debug=false, trace=false, trace_system=false, logtime=true,
+        utc_offset=0, colour=false, pid=0, json=false, size_limit=0, written=0))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
     fn set_log(
         &self,
         fd: i32,
         debug: bool,
         trace: bool,
+        trace_system: bool,
         logtime: bool,
         utc_offset: i64,
         colour: bool,
         pid: u32,
+        json: bool,
+        size_limit: u64,
+        written: u64,
     ) -> PyResult<()> {
         let writer: Option<Box<dyn std::io::Write + Send>> = if fd < 0 {
             None
@@ -208,8 +212,10 @@ impl Plane {
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             Some(Box::new(File::from(borrowed.try_clone_to_owned()?)))
         };
-        let format = Format { writer, logtime, utc_offset_s: utc_offset, colour, pid };
-        self.reactor.hub().log.configure(format, debug, trace);
+        let format = Format { json, logtime, utc_offset_s: utc_offset, colour, pid };
+        let output = Output::new(writer, size_limit, written);
+        let levels = Levels { debug, trace, trace_system };
+        self.reactor.hub().log.configure(format, output, levels);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keelback_engine::account::AccountLimits;
+use keelback_engine::settings::WriteTimeout;
 use keelback_engine::{gate, settings};
 use keelback_interest::{PermissionRules, Responses};
 use keelback_reactor::listener::{First, ListenerOptions, TlsMode};
@@ -24,8 +25,8 @@ impl Limits {
     #[pyo3(signature = (*, max_connections=65536, max_subscriptions=0, max_subscription_tokens=0,
         max_payload=1_048_576, max_control_line=4096, max_pending=67_108_864, write_deadline=10.0,
         ping_interval=120.0, ping_max=2, auth_timeout=2.0, fast_producer_stall=true,
-        max_traced=0))]
-    #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
+        max_traced=0, write_timeout="default", sublist_cache=true, trace_headers=false))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
     fn new(
         max_connections: i64,
         max_subscriptions: usize,
@@ -39,7 +40,17 @@ impl Limits {
         auth_timeout: f64,
         fast_producer_stall: bool,
         max_traced: usize,
+        write_timeout: &str,
+        sublist_cache: bool,
+        trace_headers: bool,
     ) -> PyResult<Self> {
+        let write_timeout = match write_timeout {
+            "default" | "close" => WriteTimeout::Close,
+            "retry" => WriteTimeout::Retry,
+            other => {
+                return Err(CoreError::new_err(format!("{other:?} is not a write timeout policy")));
+            }
+        };
         Ok(Self(Arc::new(settings::Limits {
             connections_max: max_connections,
             subscriptions_max: max_subscriptions,
@@ -53,6 +64,9 @@ impl Limits {
             auth_timeout: seconds(auth_timeout)?,
             traced_bytes_max: max_traced,
             fast_producer_stall,
+            write_timeout,
+            sublist_cache,
+            trace_headers,
         })))
     }
 }

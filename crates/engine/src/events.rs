@@ -52,6 +52,8 @@ pub enum Event {
         /// The closed reason.
         reason: &'static str,
     },
+    /// The log file reached its size; told once for each file.
+    LogFull,
     /// A line of the log, when no file takes it.
     Log {
         /// Its level.

@@ -73,7 +73,9 @@ impl Worker {
             match step {
                 Ok(Step::Op { op, used_bytes }) => {
                     if client.traces {
-                        self.trace_in(client, &op);
+                        // Each message is followed by where it went.
+                        self.close_run(client, input);
+                        self.trace_in(client, &op, &input[at..at + used_bytes]);
                     }
                     let next = self.apply(client, &op, input, at);
                     at += used_bytes;

@@ -150,7 +150,7 @@ impl Worker {
         client.take(sub.sid());
         if sub.end() && client.account.remove(sub) {
             client.connection.subscriptions.fetch_sub(1, Ordering::Relaxed);
-            self.trace_end(client, sub);
+            self.trace_end(sub);
         }
     }
 

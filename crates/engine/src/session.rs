@@ -404,7 +404,7 @@ impl Worker {
         let live: Vec<&SubRef> = client.subscriptions().filter(|sub| sub.end()).collect();
         if self.hub.log.is_tracing() {
             for sub in &live {
-                self.trace_end(client, sub);
+                self.trace_end(sub);
             }
         }
         client.account.remove_all(live.into_iter());

@@ -89,6 +89,11 @@ impl Subscription {
         max <= self.delivered.load(Ordering::Acquire)
     }
 
+    /// Messages after which it ends; 0 is never.
+    pub fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
     /// Claims one delivery under the limit.
     pub fn claim(&self) -> Claim {
         let number = self.delivered.fetch_add(1, Ordering::AcqRel) + 1;

@@ -15,3 +15,4 @@ mod requests;
 mod slow_consumers;
 mod subscriptions;
 mod threads;
+mod tracing;

@@ -183,7 +183,7 @@ def test_an_empty_table_lets_nobody_in() -> None:
 def test_a_reload_closes_a_user_that_is_gone_in_silence_and_tells_the_others() -> None:
     asked = Asked(
         users=(User(name="a", password=DIGEST, account="A"),),
-        nkeys=(NkeyUser(key=NKEY, account="A"),),
+        nkeys=(NkeyUser(nkey=NKEY, account="A"),),
     )
 
     def reason(**request: object) -> str | None:
