@@ -216,6 +216,9 @@ class Listener:
     `tls_mode`: `"off"`, `"required"`, `"available"` (allow_non_tls: the first byte decides),
     `"first"` (handshake before INFO; with `first_fallback` seconds the plain INFO is sent when no
     handshake began by then, after which `first_or_plain` lets the first byte decide).
+    `proxy_protocol`: a balancer may say first whose connection it hands on; what AuthRequest and
+    INFO tell of the client is then from there. `connection_rate_limit`: TLS handshakes that begin
+    in a second at most, 0 without limit.
     """
 
     def __new__(
@@ -227,6 +230,8 @@ class Listener:
         tls_mode: Literal["off", "required", "available", "first"] = "off",
         first_fallback: float = 0.0,
         first_or_plain: bool = False,
+        proxy_protocol: bool = False,
+        connection_rate_limit: int = 0,
     ) -> Listener: ...
 
 @final
@@ -336,6 +341,9 @@ class Plane:
     def set_gate(self, gate: Gate) -> None: ...
     def set_tls(self, tls: TlsConfig) -> None:
         """New handshakes use it; running connections keep theirs."""
+
+    def drop_unpinned(self) -> int:
+        """Close connections whose key is not pinned by the TLS now set; how many there are."""
 
     def set_account(self, table: AccountTable) -> None:
         """Make an account, or change the one of that name.

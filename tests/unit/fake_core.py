@@ -182,6 +182,10 @@ class Plane:
     def set_info(self, info: Any, *, announce: bool = False) -> None:
         self.infos.append((info, announce))
 
+    def drop_unpinned(self) -> int:
+        self.calls.append(("drop_unpinned",))
+        return 0
+
     def set_account(self, table: Any) -> None:
         self.calls.append(("set_account", table))
 

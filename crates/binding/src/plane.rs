@@ -99,6 +99,10 @@ impl Plane {
         py.detach(|| self.reactor.set_tls(tls));
     }
 
+    fn drop_unpinned(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.reactor.drop_unpinned())
+    }
+
     fn set_account(&self, py: Python<'_>, table: &Bound<'_, AccountTable>) {
         let table = table.get();
         py.detach(|| self.reactor.hub().set_account(&table.name, table.limits));

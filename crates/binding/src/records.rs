@@ -333,7 +333,9 @@ impl Listener {
     #[new]
     #[pyo3(signature = (
         *, host, port, tls=None, tls_mode="off", first_fallback=0.0, first_or_plain=false,
+        proxy_protocol=false, connection_rate_limit=0,
     ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
     fn new(
         host: String,
         port: u16,
@@ -341,6 +343,8 @@ impl Listener {
         tls_mode: &str,
         first_fallback: f64,
         first_or_plain: bool,
+        proxy_protocol: bool,
+        connection_rate_limit: u64,
     ) -> PyResult<Self> {
         let mode = match tls_mode {
             "off" => TlsMode::Off,
@@ -356,7 +360,9 @@ impl Listener {
             return Err(CoreError::new_err("a listener with TLS needs its certificates"));
         }
         let tls = tls.map(|config| config.get().0.clone());
-        Ok(Self { options: ListenerOptions { host, port, tls: mode }, tls })
+        let options =
+            ListenerOptions { host, port, tls: mode, proxy_protocol, connection_rate_limit };
+        Ok(Self { options, tls })
     }
 }
 

@@ -128,6 +128,9 @@ impl Thread {
         let waiters = outbound.take_waiters();
         drop(outbound);
         self.release(waiters);
+        if flow == Flow::Clear {
+            self.end_lag(key);
+        }
         let Some(slot) = self.slot(key) else { return };
         match flow {
             Flow::Broken => self.close(key, ClosedReason::WriteError),
