@@ -41,6 +41,9 @@ class FastUser(_Record): ...
 class Gate(_Record): ...
 
 
+class AccountTable(_Record): ...
+
+
 class TlsConfig(_Record): ...
 
 
@@ -103,6 +106,9 @@ class AccountInfo(_Record):
         super().__init__(**{**dict.fromkeys(numbers.split(), 0), **defaults, **fields})
 
 
+class LogFull(_Record): ...
+
+
 class LogLine(_Record): ...
 
 
@@ -126,6 +132,7 @@ class AuthRequest(_Record):
             "name": "",
             "lang": "",
             "version": "",
+            "reload": False,
             "certificates": [],
         }
         super().__init__(**{**defaults, **fields})
@@ -191,6 +198,7 @@ class Plane:
         self.admitted: list[list[Any]] = []
         self.refused: list[list[Any]] = []
         self.closed: list[tuple[int, str]] = []
+        self.closing_errors: list[str] = []
         self.open_connections: list[int] = []
         self.infos: list[tuple[Any, bool]] = [(fields.get("info"), False)]
         self.is_shut_down = False
@@ -226,8 +234,18 @@ class Plane:
     def set_info(self, info: Any, *, announce: bool = False) -> None:
         self.infos.append((info, announce))
 
-    def add_account(self, name: str) -> None:
-        self.calls.append(("add_account", name))
+    def drop_unpinned(self) -> int:
+        self.calls.append(("drop_unpinned",))
+        return 0
+
+    def set_account(self, table: Any) -> None:
+        self.calls.append(("set_account", table))
+
+    def remove_account(self, name: str) -> None:
+        self.calls.append(("remove_account", name))
+
+    def reauthorize(self) -> None:
+        self.calls.append(("reauthorize",))
 
     def set_system_account(self, name: str) -> None:
         self.calls.append(("set_system_account", name))
@@ -242,8 +260,9 @@ class Plane:
     def refuse(self, refusals: list[Any]) -> None:
         self.refused.append(refusals)
 
-    def close(self, connection: int, reason: str) -> None:
+    def close(self, connection: int, reason: str, *, error: str = "") -> None:
         self.closed.append((connection, reason))
+        self.closing_errors.append(error)
 
     def connections(self) -> list[int]:
         return list(self.open_connections)

@@ -123,7 +123,7 @@ impl ClosedConnection {
         Self {
             id: connection.id,
             kind: connection.kind,
-            peer: connection.peer.as_str().into(),
+            peer: connection.client_address().into(),
             start_ns: connection.start_ns,
             last_activity_ns: connection.last_activity_ns(),
             stop_ns,

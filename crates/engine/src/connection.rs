@@ -1,6 +1,7 @@
 //! A connection as every thread may see it: its outbound queue, its counters, why it closes.
 //! What only its reader needs is in `client.rs`.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Instant;
@@ -164,6 +165,7 @@ pub struct Connection {
     /// Its place in that thread's table.
     pub token: AtomicUsize,
     closing: AtomicU8,
+    source: OnceLock<Box<(IpAddr, u16)>>,
     identity: RwLock<Option<Arc<Identity>>>,
     encryption: OnceLock<Box<Encryption>>,
     policy: RwLock<Option<Arc<Policy>>>,
@@ -196,6 +198,7 @@ impl Connection {
             owner: AtomicUsize::new(0),
             token: AtomicUsize::new(usize::MAX),
             closing: AtomicU8::new(0),
+            source: OnceLock::new(),
             identity: RwLock::new(None),
             encryption: OnceLock::new(),
             policy: RwLock::new(None),
@@ -222,6 +225,24 @@ impl Connection {
     pub fn closing_reason(&self) -> Option<ClosedReason> {
         let code = self.closing.load(Ordering::Acquire).checked_sub(1)?;
         ClosedReason::ALL.iter().copied().find(|reason| *reason as u8 == code)
+    }
+
+    /// The client's address, when a balancer said it (PROXY protocol).
+    pub fn source(&self) -> Option<(IpAddr, u16)> {
+        self.source.get().map(|source| **source)
+    }
+
+    /// Where the client is: as a balancer said, or else the peer.
+    pub fn client_address(&self) -> String {
+        match self.source() {
+            Some((ip, port)) => SocketAddr::new(ip, port).to_string(),
+            None => self.peer.clone(),
+        }
+    }
+
+    /// Sets the client's address, once.
+    pub fn set_source(&self, ip: IpAddr, port: u16) {
+        let _ = self.source.set(Box::new((ip, port)));
     }
 
     /// Notes a message or a change of interest.

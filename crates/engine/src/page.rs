@@ -393,7 +393,7 @@ impl Candidate {
 
 impl ConnectionInfo {
     fn of(it: &Connection) -> Self {
-        let (ip, port) = address(it.kind, &it.peer);
+        let (ip, port) = address(it.kind, &it.client_address());
         Self {
             cid: it.id,
             kind: it.kind,

@@ -187,7 +187,7 @@ class Lifecycle:
             if settings.pid_file:
                 files.write_pid_file(settings.pid_file)
             for account in sorted(settings.auth.accounts - {GLOBAL_ACCOUNT}):
-                plane.add_account(account)
+                plane.set_account(_core.AccountTable(name=account))
             plane.set_system_account(settings.system_account)
             listener = compile_listener(settings)
             try:
