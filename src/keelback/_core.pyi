@@ -182,9 +182,9 @@ class AccountTable:
         cls,
         *,
         name: str,
-        max_connections: int = -1,
-        max_subscriptions: int = -1,
-        max_payload: int = -1,
+        max_connections: int = ...,
+        max_subscriptions: int = ...,
+        max_payload: int = ...,
     ) -> AccountTable: ...
 
 @final
@@ -501,12 +501,14 @@ class Plane:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_pipe(self) -> Pipe: ...
-    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
+    def take_events(
+        self, at_most: int = 1024
+    ) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
         """Take the oldest events, as many as there are or `at_most`."""
 
     def admit(self, admissions: list[Admission]) -> None: ...
     def refuse(self, refusals: list[Refusal]) -> None: ...
-    def close(self, connection: int, reason: str, *, error: str = "") -> None:
+    def close(self, connection: int, reason: str, *, error: str = ...) -> None:
         """Close one connection; `reason` is a closed reason as `/connz` names it.
 
         The client reads `-ERR 'error'` first, if one is given; the log has it too.
