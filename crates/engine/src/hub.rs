@@ -287,7 +287,8 @@ impl Hub {
         if let Some(identity) = &identity {
             identity.account.slow_consumers.fetch_add(1, Ordering::Relaxed);
         }
-        let (client_ip, client_port) = crate::page::address(connection.kind, &connection.client_address());
+        let (client_ip, client_port) =
+            crate::page::address(connection.kind, &connection.client_address());
         self.events.push(Event::SlowConsumer {
             connection: connection.id,
             client_ip,
