@@ -8,8 +8,11 @@ Times are seconds, sizes are bytes. Records are immutable and take keywords only
 from typing import Final, Literal, final
 
 __all__ = [
+    "AccountInfo",
     "Admission",
     "AuthRequest",
+    "ConnectionInfo",
+    "ConnectionQuery",
     "CoreError",
     "FastUser",
     "Gate",
@@ -22,6 +25,7 @@ __all__ = [
     "Refusal",
     "ServerInfo",
     "SlowConsumer",
+    "SubscriptionInfo",
     "TlsConfig",
     "__version__",
 ]
@@ -229,8 +233,13 @@ class SlowConsumer:
     """A connection was cut off because it did not take its data."""
 
     connection: int
+    client_ip: str
+    """Empty, with port 0, for a connection of the same process."""
+    client_port: int
     account: str
     name: str
+    subject: str
+    """Of the oldest of the messages that could not wait any more; empty when not known."""
     pending_bytes: int
     reason: str
 
@@ -259,6 +268,125 @@ class Refusal:
     """The answer no; the client reads `-ERR 'Authorization Violation'`."""
 
     def __new__(cls, *, connection: int, reason: str = "Authentication Failure") -> Refusal: ...
+
+@final
+class SubscriptionInfo:
+    """A subscription at one moment."""
+
+    account: str
+    subject: str
+    queue: str
+    sid: str
+    msgs: int
+    max: int
+    """Messages after which it ends; 0 is without limit."""
+    connection: int
+
+@final
+class ConnectionInfo:
+    """A connection at one moment. Points in time are nanoseconds since 1970, 0 when not known.
+
+    Messages and bytes count from the server's side: `in_msgs` are those that the client published.
+    """
+
+    cid: int
+    kind: Literal["tcp", "in_process"]
+    ip: str
+    """Empty, with port 0, for a connection of the same process."""
+    port: int
+    start_ns: int
+    last_activity_ns: int
+    stop_ns: int
+    """0 while it is open."""
+    reason: str
+    """Why it closed; empty while it is open."""
+    rtt_ns: int
+    pending_bytes: int
+    in_msgs: int
+    out_msgs: int
+    in_bytes: int
+    out_bytes: int
+    stalls: int
+    """Times that a publisher waited for it."""
+    subscriptions: int
+    name: str
+    lang: str
+    version: str
+    tls_version: str
+    """`1.2` or `1.3`; empty without TLS."""
+    tls_cipher_suite: str
+    """As Go names it; empty without TLS."""
+    tls_first: bool
+    certificates: list[bytes]
+    """The peer's chain, DER, leaf first; not kept of closed connections."""
+    user: str
+    """The label of its admission, or what CONNECT claims: `user:bob`, `nkey:U…`, `token`."""
+    account: str
+    subscription_list: list[SubscriptionInfo]
+    """When asked for. At most 1,048,576 in a page; of a closed connection the first 32, and 1 KiB
+    of their texts."""
+
+@final
+class ConnectionQuery:
+    """Which connections a page has, in which order; the meaning is nats-server's.
+
+    `cid`, `start`, `uptime` and `reason` ascend, the others descend; equal ones follow their cid,
+    closed ones the order of their end. A negative offset is 0, a limit of 0 or less 1024. `user` is
+    a name without the kind (a token's is `[REDACTED]`). `filter_subject` may have wildcards; it
+    leaves those open connections that have a subscription which meets it.
+
+    Raises:
+        CoreError: the message is nats-server's: `sort by stop only valid on closed connections`,
+            `filter by subject only valid with account filtering`.
+    """
+
+    def __new__(
+        cls,
+        *,
+        state: Literal["open", "closed", "all"] = "open",
+        sort: Literal[
+            "cid",
+            "start",
+            "subs",
+            "pending",
+            "msgs_to",
+            "msgs_from",
+            "bytes_to",
+            "bytes_from",
+            "last",
+            "idle",
+            "uptime",
+            "rtt",
+            "stop",
+            "reason",
+        ] = "cid",
+        offset: int = 0,
+        limit: int = 1024,
+        cid: int = 0,
+        user: str = "",
+        account: str = "",
+        filter_subject: str = "",
+        subscriptions: bool = False,
+    ) -> ConnectionQuery: ...
+
+@final
+class AccountInfo:
+    """An account at one moment; messages and bytes since start, of connections gone too."""
+
+    name: str
+    is_system: bool
+    connections: int
+    """Open ones. Those that have not said CONNECT count in `$G`."""
+    total_connections: int
+    """With leaf nodes."""
+    subscriptions: int
+    sent_msgs: int
+    """To its clients."""
+    sent_bytes: int
+    received_msgs: int
+    """From its clients."""
+    received_bytes: int
+    slow_consumers: int
 
 @final
 class Pipe:
@@ -319,8 +447,46 @@ class Plane:
         """Counters of the server.
 
         connections, total_connections, subscriptions, in_msgs, out_msgs, in_bytes, out_bytes,
-        slow_consumers, stalls, pending_bytes, and `closed:<reason>` for each reason.
+        slow_consumers, stale_connections, stalls and stalled_clients (the same: times that a
+        publisher waited), pending_bytes, and `closed:<reason>` for each reason.
         """
+
+    def connection_page(self, query: ConnectionQuery) -> tuple[int, list[ConnectionInfo]]:
+        """A page, and how many connections there are before `user` and `filter_subject` choose.
+
+        With subscriptions it waits for the reactor threads, a second at most; what did not come in
+        time is missing.
+        """
+
+    def accounts(self) -> list[AccountInfo]:
+        """All accounts, by name."""
+
+    def sublist_stats(self, account: str = "") -> dict[str, float]:
+        """What was subscribed and matched in an account, or in all of them.
+
+        num_subscriptions, num_inserts, num_removes, num_matches (match results looked for beyond a
+        connection's last one), cache_hit_rate, and of the match results that caches hold now:
+        num_cache, max_fanout, avg_fanout. It waits for the reactor threads, a second at most.
+        """
+
+    def subscriptions(
+        self, *, account: str = "", test: str = "", offset: int = 0, limit: int = 1024
+    ) -> tuple[int, list[SubscriptionInfo]]:
+        """A page of subscriptions, and how many there are.
+
+        With `test`, those whom a message on that subject reaches. Accounts follow each other as
+        they were made; within one the order means nothing, and pages fit each other for as long as
+        nothing changes.
+
+        Raises:
+            CoreError: `test` is no subject to publish to.
+        """
+
+    def ping_unmeasured(self) -> None:
+        """PING the clients that gave a `lang` and whose round-trip time is not known."""
+
+    def set_closed_limit(self, max_closed: int) -> None:
+        """How many closed connections are remembered; 10,000 until told otherwise."""
 
     def set_log(
         self,

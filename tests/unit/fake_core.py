@@ -56,6 +56,53 @@ class Refusal(_Record): ...
 class SlowConsumer(_Record): ...
 
 
+class SubscriptionInfo(_Record): ...
+
+
+class ConnectionQuery(_Record): ...
+
+
+class ConnectionInfo(_Record):
+    """An open TCP connection that has done nothing, unless the test says otherwise."""
+
+    def __init__(self, **fields: Any) -> None:
+        numbers = (
+            "start_ns last_activity_ns stop_ns rtt_ns pending_bytes in_msgs out_msgs in_bytes "
+            "out_bytes stalls subscriptions"
+        )
+        texts = "reason name lang version tls_version tls_cipher_suite user"
+        defaults = {
+            "cid": 7,
+            "kind": "tcp",
+            "ip": "127.0.0.1",
+            "port": 50000,
+            "tls_first": False,
+            "certificates": [],
+            "account": "$G",
+            "subscription_list": [],
+        }
+        super().__init__(
+            **{
+                **dict.fromkeys(numbers.split(), 0),
+                **dict.fromkeys(texts.split(), ""),
+                **defaults,
+                **fields,
+            }
+        )
+
+
+class AccountInfo(_Record):
+    """An account without connections, unless the test says otherwise."""
+
+    def __init__(self, **fields: Any) -> None:
+        numbers = (
+            "connections total_connections subscriptions sent_msgs sent_bytes received_msgs "
+            "received_bytes slow_consumers"
+        )
+        defaults = {"name": "$G", "is_system": False}
+        super().__init__(**{**dict.fromkeys(numbers.split(), 0), **defaults, **fields})
+
+
 class LogLine(_Record): ...
 
 
@@ -149,6 +196,11 @@ class Plane:
         self.is_shut_down = False
         self.logs_to_events = False
         self.pipes: list[Pipe] = []
+        self.counters: dict[str, int] = {}
+        self.page: tuple[int, list[Any]] = (0, [])
+        self.account_infos: list[Any] = []
+        self.sublist: dict[str, float] = {}
+        self.subscription_page: tuple[int, list[Any]] = (0, [])
 
     def push(self, *events: Any) -> None:
         self.events.extend(events)
@@ -195,6 +247,30 @@ class Plane:
 
     def connections(self) -> list[int]:
         return list(self.open_connections)
+
+    def stats(self) -> dict[str, int]:
+        return dict(self.counters)
+
+    def connection_page(self, query: Any) -> tuple[int, list[Any]]:
+        self.calls.append(("connection_page", query))
+        return self.page
+
+    def accounts(self) -> list[Any]:
+        return list(self.account_infos)
+
+    def sublist_stats(self, account: str = "") -> dict[str, float]:
+        self.calls.append(("sublist_stats", account))
+        return dict(self.sublist)
+
+    def subscriptions(self, **fields: Any) -> tuple[int, list[Any]]:
+        self.calls.append(("subscriptions", fields))
+        return self.subscription_page
+
+    def ping_unmeasured(self) -> None:
+        self.calls.append(("ping_unmeasured",))
+
+    def set_closed_limit(self, max_closed: int) -> None:
+        self.calls.append(("set_closed_limit", max_closed))
 
     def set_log(self, **fields: Any) -> None:
         self.calls.append(("set_log", fields))

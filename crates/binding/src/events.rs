@@ -99,8 +99,11 @@ impl AuthRequest {
 #[pyclass(frozen, get_all, module = "keelback._core")]
 pub(crate) struct SlowConsumer {
     connection: u64,
+    client_ip: String,
+    client_port: u16,
     account: String,
     name: String,
+    subject: String,
     pending_bytes: usize,
     reason: &'static str,
 }
@@ -116,8 +119,26 @@ pub(crate) struct LogLine {
 pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
     Ok(match event {
         Event::Auth(request) => Py::new(py, AuthRequest(request))?.into_any(),
-        Event::SlowConsumer { connection, account, name, pending_bytes, reason } => {
-            let record = SlowConsumer { connection, account, name, pending_bytes, reason };
+        Event::SlowConsumer {
+            connection,
+            client_ip,
+            client_port,
+            account,
+            name,
+            subject,
+            pending_bytes,
+            reason,
+        } => {
+            let record = SlowConsumer {
+                connection,
+                client_ip,
+                client_port,
+                account,
+                name,
+                subject,
+                pending_bytes,
+                reason,
+            };
             Py::new(py, record)?.into_any()
         }
         Event::Log { level, text } => {

@@ -9,6 +9,7 @@ mod events;
 mod pipe;
 mod plane;
 mod records;
+mod snapshots;
 
 use pyo3::prelude::*;
 
@@ -40,6 +41,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::AuthRequest>()?;
     module.add_class::<events::SlowConsumer>()?;
     module.add_class::<events::LogLine>()?;
+    module.add_class::<snapshots::SubscriptionInfo>()?;
+    module.add_class::<snapshots::ConnectionInfo>()?;
+    module.add_class::<snapshots::ConnectionQuery>()?;
+    module.add_class::<snapshots::AccountInfo>()?;
     module.add_class::<pipe::Pipe>()?;
     module.add_class::<plane::Plane>()?;
     Ok(())

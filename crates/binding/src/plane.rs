@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use keelback_engine::events::Events;
 use keelback_engine::log::{Format, Level};
@@ -17,6 +18,9 @@ use crate::events::to_python;
 use crate::pipe::Pipe;
 use crate::records::{
     Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
+};
+use crate::snapshots::{
+    AccountInfo, ConnectionInfo, ConnectionQuery, LIMIT_DEFAULT, SubscriptionInfo, bounds,
 };
 
 /// See the stub.
@@ -168,6 +172,73 @@ impl Plane {
         Ok(stats)
     }
 
+    fn connection_page(
+        &self,
+        py: Python<'_>,
+        query: &Bound<'_, ConnectionQuery>,
+    ) -> (usize, Vec<ConnectionInfo>) {
+        let query = &query.get().0;
+        let page = py.detach(|| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            self.reactor.connection_page(query, u64::try_from(now).unwrap_or(u64::MAX))
+        });
+        (page.total, page.connections.into_iter().map(ConnectionInfo).collect())
+    }
+
+    fn accounts(&self, py: Python<'_>) -> Vec<AccountInfo> {
+        let accounts = py.detach(|| self.reactor.hub().account_page());
+        accounts.into_iter().map(AccountInfo).collect()
+    }
+
+    #[pyo3(signature = (account=""))]
+    fn sublist_stats<'py>(&self, py: Python<'py>, account: &str) -> PyResult<Bound<'py, PyDict>> {
+        let stats = py.detach(|| self.reactor.sublist_stats(account));
+        let ratio = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let found = PyDict::new(py);
+        for (name, count) in [
+            ("num_subscriptions", stats.subscriptions),
+            ("num_cache", stats.cache.entries),
+            ("num_inserts", stats.inserts),
+            ("num_removes", stats.removes),
+            ("num_matches", stats.lookups),
+            ("max_fanout", stats.cache.fanout_max),
+        ] {
+            found.set_item(name, count)?;
+        }
+        found.set_item("cache_hit_rate", ratio(stats.hits, stats.lookups))?;
+        found.set_item("avg_fanout", ratio(stats.cache.fanout_sum, stats.cache.entries))?;
+        Ok(found)
+    }
+
+    #[pyo3(signature = (*, account="", test="", offset=0, limit=LIMIT_DEFAULT))]
+    fn subscriptions(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        test: &str,
+        offset: i64,
+        limit: i64,
+    ) -> PyResult<(usize, Vec<SubscriptionInfo>)> {
+        if !test.is_empty() && !keelback_subject::is_valid_literal(test.as_bytes()) {
+            return Err(CoreError::new_err(format!(
+                "invalid test subject, must be valid publish subject: {test}"
+            )));
+        }
+        let (offset, limit) = bounds(offset, limit);
+        let hub = self.reactor.hub();
+        let (total, page) = py.detach(|| hub.subscription_page(account, test, offset, limit));
+        Ok((total, page.into_iter().map(SubscriptionInfo).collect()))
+    }
+
+    fn ping_unmeasured(&self, py: Python<'_>) {
+        py.detach(|| self.reactor.measure());
+    }
+
+    fn set_closed_limit(&self, py: Python<'_>, max_closed: i64) {
+        let most = usize::try_from(max_closed).unwrap_or(0);
+        py.detach(|| self.reactor.hub().set_closed_max(most));
+    }
+
     #[pyo3(signature = (*, fd=-1, debug=false, trace=false, logtime=true, utc_offset=0,
         colour=false, pid=0))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
@@ -245,6 +316,8 @@ impl Plane {
             ("out_bytes", sum(|counters| &counters.out_bytes)),
             ("slow_consumers", load(&totals.slow_consumers)),
             ("stalls", load(&totals.stalls)),
+            ("stalled_clients", load(&totals.stalls)),
+            ("stale_connections", load(&totals.stale_connections)),
             ("panics", load(&totals.panics)),
             ("pending_bytes", pending as u64),
             ("events_dropped", self.events.dropped()),

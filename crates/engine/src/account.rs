@@ -1,11 +1,12 @@
 //! An account: a subject space of its own, with its subscriptions.
 
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keelback_interest::{Generations, Sublist};
 use keelback_planted::{self as planted, Bug};
 
+use crate::connection::Counters;
 use crate::subscription::SubRef;
 
 /// A subject space. Nothing crosses from one account to another.
@@ -21,17 +22,34 @@ pub struct Account {
     sublist: RwLock<Sublist<SubRef>>,
     /// By which cached match results know whether they are current.
     pub generations: Generations,
+    /// What its connections did that are gone.
+    pub gone: Counters,
+    /// Its connections that were cut off because they lagged.
+    pub slow_consumers: AtomicU64,
+    lookups: Box<[Lookups]>,
+}
+
+/// How often one thread looked for who wants a subject. Only that thread writes it.
+#[derive(Default)]
+#[repr(align(64))]
+struct Lookups {
+    all: AtomicU64,
+    /// Those that its cache answered.
+    hits: AtomicU64,
 }
 
 impl Account {
     /// An account without subscriptions.
-    pub fn new(id: u32, name: &str, is_system: bool, seed: u64) -> Self {
+    pub fn new(id: u32, name: &str, is_system: bool, threads: usize, seed: u64) -> Self {
         Self {
             id,
             name: name.to_owned(),
             is_system: AtomicBool::new(is_system),
             sublist: RwLock::new(Sublist::new(seed)),
             generations: Generations::new(seed),
+            gone: Counters::default(),
+            slow_consumers: AtomicU64::new(0),
+            lookups: (0..threads).map(|_| Lookups::default()).collect(),
         }
     }
 
@@ -73,6 +91,21 @@ impl Account {
             }
         }
         removed
+    }
+
+    /// Counts what `thread` looked for lately.
+    pub(crate) fn count_lookups(&self, thread: usize, all: u64, hits: u64) {
+        let own = &self.lookups[thread];
+        for (counter, added) in [(&own.all, all), (&own.hits, hits)] {
+            counter.store(counter.load(Ordering::Relaxed) + added, Ordering::Relaxed);
+        }
+    }
+
+    /// How often it was looked for who wants a subject, and how often a cache knew.
+    pub fn lookups(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let each = self.lookups.iter().map(|own| (load(&own.all), load(&own.hits)));
+        each.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1))
     }
 
     /// Reads the sublist.

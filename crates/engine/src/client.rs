@@ -120,7 +120,7 @@ pub struct Client {
     /// Whether the transport is encrypted.
     pub is_tls: bool,
     /// The peer's certificates (DER, leaf first), while they may be needed.
-    pub certificates: Vec<Vec<u8>>,
+    pub certificates: Arc<[Vec<u8>]>,
     /// Pings and idleness.
     pub keepalive: Keepalive,
     pub(crate) memo: Memo,
@@ -154,7 +154,7 @@ impl Client {
             peer_ip,
             peer_port,
             is_tls: false,
-            certificates: Vec::new(),
+            certificates: Arc::default(),
             keepalive: Keepalive::new(now),
             memo: Memo::default(),
             last_match: None,
@@ -209,6 +209,16 @@ impl Client {
         self.subs.iter()
     }
 
+    /// Visits up to `at_most` places of the table from `place` on, empty ones included; false when
+    /// there are no more. What comes or goes meanwhile may be missed, or met twice.
+    pub fn scan(&self, place: &mut usize, at_most: usize, mut visit: impl FnMut(&SubRef)) -> bool {
+        let end = place.saturating_add(at_most).min(self.subs.num_buckets());
+        let found = (*place..end).filter_map(|place| self.subs.get_bucket(place));
+        found.filter(|sub| !sub.is_ended()).for_each(&mut visit);
+        *place = end;
+        end < self.subs.num_buckets()
+    }
+
     /// Entries in the table.
     pub fn subscription_count(&self) -> usize {
         self.subs.len()
@@ -246,6 +256,13 @@ impl Client {
         self.account.sublist().matches(subject, &mut matched);
         let own = matched.plain.iter().find(|sub| Arc::ptr_eq(&sub.connection, &self.connection));
         own.map(|sub| sub.sid().to_vec())
+    }
+
+    /// Lets others see the round-trip time.
+    pub(crate) fn tell_rtt(&self) {
+        let rtt = self.keepalive.rtt.unwrap_or_default().as_nanos();
+        let rtt = u64::try_from(rtt).unwrap_or(u64::MAX);
+        self.connection.rtt_ns.store(rtt, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Forgets what was remembered of the last message.

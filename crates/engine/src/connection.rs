@@ -2,7 +2,7 @@
 //! What only its reader needs is in `client.rs`.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
@@ -10,6 +10,8 @@ use keelback_interest::Permissions;
 use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
+use crate::account::Account;
+use crate::identity::{Encryption, Identity};
 use crate::lock;
 use crate::outbound::Outbound;
 
@@ -36,6 +38,18 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// In msgs and bytes, out msgs and bytes.
+    pub fn figures(&self) -> [u64; 4] {
+        [&self.in_msgs, &self.in_bytes, &self.out_msgs, &self.out_bytes]
+            .map(|counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// Adds what such figures say.
+    pub fn add(&self, [in_msgs, in_bytes, out_msgs, out_bytes]: [u64; 4]) {
+        self.add_in(in_msgs, in_bytes);
+        self.add_out(out_msgs, out_bytes);
+    }
+
     /// Adds a batch that came in.
     pub fn add_in(&self, msgs: u64, bytes: u64) {
         self.in_msgs.fetch_add(msgs, Ordering::Relaxed);
@@ -47,17 +61,6 @@ impl Counters {
         self.out_msgs.fetch_add(msgs, Ordering::Relaxed);
         self.out_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
-}
-
-/// Who is behind the connection, once it said so.
-#[derive(Clone, Default, Debug)]
-pub struct Identity {
-    /// CONNECT `name`.
-    pub name: String,
-    /// ` - "v1.2:go:name" - "$G/user:bob"`, the part of the log prefix that CONNECT adds.
-    pub log_suffix: String,
-    /// The account's name.
-    pub account: String,
 }
 
 /// What a user may do, with the replies that it may answer for a while.
@@ -136,6 +139,14 @@ pub struct Connection {
     pub kind: Kind,
     /// `127.0.0.1:1234`, the start of its log lines.
     pub peer: String,
+    /// When it was accepted (ns since 1970).
+    pub start_ns: u64,
+    /// Its last message, either way, or change of interest (ns since 1970).
+    last_activity_ns: AtomicU64,
+    /// The last round trip (ns); 0 while none is known.
+    pub rtt_ns: AtomicU64,
+    /// Times that a publisher waited for it.
+    pub stalls: AtomicU32,
     /// Bytes on their way out. A leaf lock.
     pub outbound: Mutex<Outbound>,
     /// Traffic.
@@ -153,17 +164,29 @@ pub struct Connection {
     /// Its place in that thread's table.
     pub token: AtomicUsize,
     closing: AtomicU8,
-    identity: RwLock<Option<Box<Identity>>>,
+    identity: RwLock<Option<Arc<Identity>>>,
+    encryption: OnceLock<Box<Encryption>>,
     policy: RwLock<Option<Arc<Policy>>>,
 }
 
 impl Connection {
     /// A connection that has said nothing yet.
-    pub fn new(id: u64, kind: Kind, peer: String, threads: usize, outbound: Outbound) -> Self {
+    pub fn new(
+        id: u64,
+        kind: Kind,
+        peer: String,
+        threads: usize,
+        outbound: Outbound,
+        start_ns: u64,
+    ) -> Self {
         Self {
             id,
             kind,
             peer,
+            start_ns,
+            last_activity_ns: AtomicU64::new(start_ns),
+            rtt_ns: AtomicU64::new(0),
+            stalls: AtomicU32::new(0),
             outbound: Mutex::new(outbound),
             counters: Counters::default(),
             has_headers: AtomicBool::new(false),
@@ -174,6 +197,7 @@ impl Connection {
             token: AtomicUsize::new(usize::MAX),
             closing: AtomicU8::new(0),
             identity: RwLock::new(None),
+            encryption: OnceLock::new(),
             policy: RwLock::new(None),
         }
     }
@@ -200,14 +224,56 @@ impl Connection {
         ClosedReason::ALL.iter().copied().find(|reason| *reason as u8 == code)
     }
 
-    /// Who is behind it.
-    pub fn identity(&self) -> Identity {
-        read(&self.identity).as_deref().cloned().unwrap_or_default()
+    /// Notes a message or a change of interest.
+    #[inline]
+    pub fn touch(&self, now_ns: u64) {
+        self.last_activity_ns.store(now_ns, Ordering::Relaxed);
     }
 
-    /// Sets who is behind it.
-    pub fn set_identity(&self, identity: Identity) {
-        *write(&self.identity) = Some(Box::new(identity));
+    /// When the last one was.
+    pub fn last_activity_ns(&self) -> u64 {
+        self.last_activity_ns.load(Ordering::Relaxed)
+    }
+
+    /// Who is behind it, once it said so.
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        read(&self.identity).clone()
+    }
+
+    /// Sets who is behind it. What it did in another account stays there; `first` is the account
+    /// of a connection that has said nothing yet.
+    pub fn set_identity(&self, mut identity: Identity, first: &Account) {
+        let old = self.identity();
+        let account = old.as_ref().map_or(first, |old| &old.account);
+        if account.id == identity.account.id {
+            identity.before = old.as_ref().and_then(|old| old.before.clone());
+        } else if self.counters.figures() != [0; 4] {
+            account.gone.add(self.account_figures());
+            identity.before = Some(Box::new(self.counters.figures()));
+        }
+        *write(&self.identity) = Some(Arc::new(identity));
+    }
+
+    /// What it did in the account that it is in.
+    pub fn account_figures(&self) -> [u64; 4] {
+        let mut figures = self.counters.figures();
+        if let Some(before) = read(&self.identity).as_ref().and_then(|it| it.before.as_deref()) {
+            for (figure, before) in figures.iter_mut().zip(before) {
+                *figure -= before;
+            }
+        }
+        figures
+    }
+
+    /// How it is encrypted, if it is.
+    pub fn encryption(&self) -> Option<&Encryption> {
+        self.encryption.get().map(|encryption| &**encryption)
+    }
+
+    /// The handshake is done.
+    pub fn set_encryption(&self, encryption: Encryption) {
+        // Twice is not possible: a connection shakes hands once.
+        let _ = self.encryption.set(Box::new(encryption));
     }
 
     /// The user's permissions.
@@ -223,7 +289,7 @@ impl Connection {
     /// `127.0.0.1:1234 - cid:5 - "v1:go:name" - "$G/user:bob"`.
     pub fn log_prefix(&self) -> String {
         let identity = read(&self.identity);
-        let suffix = identity.as_deref().map_or("", |identity| &identity.log_suffix);
+        let suffix = identity.as_deref().map(Identity::log_suffix).unwrap_or_default();
         format!("{} - cid:{}{suffix}", self.peer, self.id)
     }
 }

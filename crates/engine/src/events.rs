@@ -1,8 +1,8 @@
 //! What the core tells Python: a bounded queue that wakes it through a descriptor.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::connection::Kind;
 use crate::lock;
@@ -29,7 +29,7 @@ pub struct AuthRequest {
     /// The credentials and what else CONNECT said.
     pub options: Box<keelback_wire::connect::ConnectOptions>,
     /// The peer's certificates, DER, leaf first.
-    pub certificates: Vec<Vec<u8>>,
+    pub certificates: Arc<[Vec<u8>]>,
 }
 
 /// Something that Python should know.
@@ -41,10 +41,16 @@ pub enum Event {
     SlowConsumer {
         /// The connection's id.
         connection: u64,
+        /// Peer's address; empty for a pipe.
+        client_ip: String,
+        /// Peer's port.
+        client_port: u16,
         /// Its account.
         account: String,
         /// Its name, as CONNECT gave it.
         name: String,
+        /// That of the oldest message which could not wait any more; empty when not known.
+        subject: String,
         /// Bytes that waited.
         pending_bytes: usize,
         /// The closed reason.

@@ -8,6 +8,7 @@ use foldhash::HashMap;
 use keelback_wire::errors::ClosedReason;
 
 use crate::account::Account;
+use crate::closed::{ClosedConnection, ClosedRing, LastSubscriptions};
 use crate::connection::{Connection, Counters};
 use crate::events::{Event, Events};
 use crate::lock;
@@ -18,6 +19,9 @@ use crate::settings::Settings;
 pub const GLOBAL_ACCOUNT: &str = "$G";
 /// The system's account, unless configured otherwise.
 pub const SYSTEM_ACCOUNT: &str = "$SYS";
+
+/// Entries of a shared list that are read under one hold of its lock.
+const HELD_AT_ONCE: usize = 256;
 
 /// Fills a buffer with what nobody can guess.
 pub type Random = Box<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -31,6 +35,8 @@ pub struct Totals {
     pub connections: AtomicU64,
     /// Connections cut off because they lagged.
     pub slow_consumers: AtomicU64,
+    /// Connections closed because they answered no PING.
+    pub stale_connections: AtomicU64,
     /// Times a publisher waited for a destination.
     pub stalls: AtomicU64,
     /// Panics that ended a connection.
@@ -52,6 +58,7 @@ pub struct Hub {
     accounts: RwLock<HashMap<String, Arc<Account>>>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     closed: Mutex<BTreeMap<&'static str, u64>>,
+    last_closed: Mutex<ClosedRing>,
     next_id: AtomicU64,
     seed: u64,
     random: Random,
@@ -72,6 +79,7 @@ impl Hub {
             accounts: RwLock::default(),
             connections: Mutex::default(),
             closed: Mutex::default(),
+            last_closed: Mutex::default(),
             next_id: AtomicU64::new(1),
             // Keeps the layout of hash tables from strangers, who choose the subjects.
             seed: u64::from_ne_bytes(seed),
@@ -112,7 +120,8 @@ impl Hub {
             return account.clone();
         }
         let id = accounts.len() as u32;
-        let account = Arc::new(Account::new(id, name, name == SYSTEM_ACCOUNT, self.seed));
+        let account =
+            Arc::new(Account::new(id, name, name == SYSTEM_ACCOUNT, self.threads, self.seed));
         accounts.insert(name.to_owned(), account.clone());
         account
     }
@@ -142,13 +151,13 @@ impl Hub {
 
     /// Enters a connection; false when there are too many (it is not entered then).
     pub fn register(&self, connection: &Arc<Connection>, most: i64) -> bool {
+        // Those that are refused count too, as in nats-server.
+        self.totals.connections.fetch_add(1, Ordering::Relaxed);
         let mut connections = lock(&self.connections);
         if i64::try_from(connections.len()).unwrap_or(i64::MAX) >= most {
             return false;
         }
         connections.insert(connection.id, connection.clone());
-        drop(connections);
-        self.totals.connections.fetch_add(1, Ordering::Relaxed);
         true
     }
 
@@ -157,14 +166,43 @@ impl Hub {
         if lock(&self.connections).remove(&connection.id).is_none() {
             return;
         }
-        let (from, to) = (&connection.counters, &self.totals.gone);
-        to.add_in(from.in_msgs.load(Ordering::Relaxed), from.in_bytes.load(Ordering::Relaxed));
-        to.add_out(from.out_msgs.load(Ordering::Relaxed), from.out_bytes.load(Ordering::Relaxed));
+        self.totals.gone.add(connection.counters.figures());
+        let identity = connection.identity();
+        let account = match &identity {
+            Some(identity) => identity.account.clone(),
+            None => self.add_account(GLOBAL_ACCOUNT),
+        };
+        account.gone.add(connection.account_figures());
     }
 
-    /// Counts a closed connection by its reason.
-    pub fn count_closed(&self, reason: ClosedReason) {
+    /// Counts a closed connection by its reason, and remembers it for a while.
+    pub fn note_closed(
+        &self,
+        connection: &Connection,
+        reason: ClosedReason,
+        subscriptions: LastSubscriptions,
+        now_ns: u64,
+    ) {
         *lock(&self.closed).entry(reason.as_str()).or_default() += 1;
+        if reason == ClosedReason::StaleConnection {
+            self.totals.stale_connections.fetch_add(1, Ordering::Relaxed);
+        }
+        let record = ClosedConnection::new(connection, reason, subscriptions, now_ns);
+        lock(&self.last_closed).push(record);
+    }
+
+    /// How many closed connections are remembered from now on.
+    pub fn set_closed_max(&self, max: usize) {
+        lock(&self.last_closed).set_max(max);
+    }
+
+    /// The closed connections that are remembered, oldest first.
+    pub fn closed_connections(&self) -> Vec<Arc<ClosedConnection>> {
+        let (mut found, mut next) = (Vec::new(), Some(0));
+        while let Some(from) = next {
+            next = lock(&self.last_closed).read(from, HELD_AT_ONCE, &mut found);
+        }
+        found
     }
 
     /// Closed connections by reason.
@@ -179,7 +217,15 @@ impl Hub {
 
     /// All connections.
     pub fn connections(&self) -> Vec<Arc<Connection>> {
-        lock(&self.connections).values().cloned().collect()
+        // The numbers first, the rest in pieces: threads that look for a connection must not wait
+        // until all are counted.
+        let ids: Vec<u64> = lock(&self.connections).keys().copied().collect();
+        let mut found = Vec::with_capacity(ids.len());
+        for piece in ids.chunks(HELD_AT_ONCE) {
+            let connections = lock(&self.connections);
+            found.extend(piece.iter().filter_map(|id| connections.get(id).cloned()));
+        }
+        found
     }
 
     /// How many connections there are.
@@ -188,16 +234,22 @@ impl Hub {
     }
 
     /// Reports a connection that was cut off because more than its limit waited for it.
-    pub fn slow_consumer(&self, connection: &Connection, pending_bytes: usize) {
+    pub fn slow_consumer(&self, connection: &Connection, pending_bytes: usize, subject: &[u8]) {
+        let subject = String::from_utf8_lossy(subject).into_owned();
+        let name = connection.identity().map(|it| it.name().to_owned()).unwrap_or_default();
+        // nats-server's words, then ours.
         self.log.write(
             crate::log::Level::Info,
             &format!(
-                "{} - Slow Consumer Detected: MaxPending of {} Exceeded",
+                "{} - Slow Consumer Detected: MaxPending of {} Exceeded (cid {}, name {name:?}, \
+                 subject {subject:?}, {pending_bytes} bytes pending)",
                 connection.log_prefix(),
-                self.settings().limits.pending_bytes_max
+                self.settings().limits.pending_bytes_max,
+                connection.id,
             ),
         );
-        self.count_slow_consumer(connection, pending_bytes, ClosedReason::SlowConsumerPendingBytes);
+        let reason = ClosedReason::SlowConsumerPendingBytes;
+        self.count_slow_consumer(connection, pending_bytes, subject, reason);
     }
 
     /// Counts and tells of a slow consumer.
@@ -205,14 +257,22 @@ impl Hub {
         &self,
         connection: &Connection,
         pending_bytes: usize,
+        subject: String,
         reason: ClosedReason,
     ) {
         self.totals.slow_consumers.fetch_add(1, Ordering::Relaxed);
         let identity = connection.identity();
+        if let Some(identity) = &identity {
+            identity.account.slow_consumers.fetch_add(1, Ordering::Relaxed);
+        }
+        let (client_ip, client_port) = crate::page::address(connection.kind, &connection.peer);
         self.events.push(Event::SlowConsumer {
             connection: connection.id,
-            account: identity.account,
-            name: identity.name,
+            client_ip,
+            client_port,
+            account: identity.as_ref().map(|it| it.account.name.clone()).unwrap_or_default(),
+            name: identity.as_ref().map(|it| it.name().to_owned()).unwrap_or_default(),
+            subject,
             pending_bytes,
             reason: reason.as_str(),
         });

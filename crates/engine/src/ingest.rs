@@ -44,6 +44,8 @@ impl Worker {
         let limits = self.settings.limits.wire();
         let mut at = 0;
         let mut wanted_bytes = 0;
+        // Of operations that are no activity, as in nats-server.
+        let mut idle_bytes = 0;
         let mut outcome = Outcome::Continue;
         while at < input.len() {
             if client.phase == Phase::Open {
@@ -65,6 +67,9 @@ impl Worker {
                 Ok(Step::Op { op, used_bytes }) => {
                     if client.traces {
                         self.trace_in(client, &op);
+                    }
+                    if matches!(op, Op::Ping | Op::Pong | Op::Ok | Op::Info(_)) {
+                        idle_bytes += used_bytes;
                     }
                     let next = self.apply(client, &op, input, at);
                     at += used_bytes;
@@ -97,6 +102,10 @@ impl Worker {
         if at > 0 {
             client.keepalive.last_in = self.now;
         }
+        if at > idle_bytes {
+            client.connection.touch(self.now_ns);
+        }
+        self.count_lookups(&client.account);
         Ingested { used_bytes: at, wanted_bytes, outcome }
     }
 
@@ -155,7 +164,10 @@ impl Worker {
                 }
             }
             Op::Ping => self.ping(client, input),
-            Op::Pong => client.keepalive.pong(self.now),
+            Op::Pong => {
+                client.keepalive.pong(self.now);
+                client.tell_rtt();
+            }
             Op::Err(text) => {
                 let text = String::from_utf8_lossy(text);
                 self.hub

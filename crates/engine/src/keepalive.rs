@@ -71,6 +71,18 @@ impl Keepalive {
         self.rtt = Some(now.duration_since(started).max(Duration::from_nanos(1)));
     }
 
+    /// Whether a PING is to be sent because somebody wants to know the round-trip time: none is on
+    /// its way, and the client is past its first words.
+    pub fn measure(&mut self, now: Instant, is_greeted: bool) -> bool {
+        let is_ready = is_greeted || now.duration_since(self.started) > FIRST_PING;
+        let must_ask = self.rtt.is_none() && self.pings_out == 0 && is_ready;
+        if must_ask {
+            self.pings_out = 1;
+            self.rtt_started = Some(now);
+        }
+        must_ask
+    }
+
     /// The time for a look came.
     pub fn look(&mut self, now: Instant, interval: Duration, pings_max: u32) -> Look {
         self.next_look = now + interval;

@@ -56,8 +56,10 @@ pub struct Session {
     pub certificates: Vec<Vec<u8>>,
     /// Whether the peer's key is one of those pinned (true when none are).
     pub is_pinned: bool,
-    /// Version and cipher suite, for people; empty until the handshake is done.
-    pub protocol: String,
+    /// `1.2` or `1.3`; empty until the handshake is done.
+    pub version: &'static str,
+    /// As Go names it.
+    pub cipher_suite: String,
 }
 
 /// A range of an encoded block.

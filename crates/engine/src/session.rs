@@ -7,12 +7,12 @@ use keelback_interest::Subscribe;
 use keelback_wire::errors::{ClientError, ClosedReason};
 use keelback_wire::info::ConnectionInfo;
 
-use crate::account::Account;
 use crate::client::{Client, Flags, Phase};
-use crate::connection::{Identity, Kind, Policy};
+use crate::connection::{Kind, Policy};
 use crate::events::{AuthRequest, Event};
 use crate::gate::{Admission, Verdict};
 use crate::hub::GLOBAL_ACCOUNT;
+use crate::identity::Identity;
 use crate::ingest::Next;
 use crate::subscription::SubRef;
 use crate::worker::Worker;
@@ -73,7 +73,9 @@ impl Worker {
     ) -> Result<Next, ClosedReason> {
         let interval = self.settings.limits.ping_interval;
         let jitter = self.next_random() as u8;
+        self.count_lookups(&client.account);
         client.keepalive.connected(self.now, interval, jitter);
+        client.tell_rtt();
         let options = client.options.get_or_insert_default();
         if let Err(error) = options.merge(json) {
             self.hub.log.error(|| format!("{} - CONNECT: {error}", client.connection.log_prefix()));
@@ -97,8 +99,13 @@ impl Worker {
         let options = client.options.get_or_insert_default();
         match self.settings.gate.decide(options, client.connection.kind) {
             Verdict::Admit(admission) => self.admit(client, &admission).map(|()| Next::Continue),
-            Verdict::Refuse => Err(self.violate_authorization(client)),
+            Verdict::Refuse => {
+                introduce(client);
+                Err(self.violate_authorization(client))
+            }
             Verdict::Ask => {
+                introduce(client);
+                let options = client.options.get_or_insert_default();
                 client.phase = Phase::Asked;
                 let options = options.clone();
                 self.hub.events.push(Event::Auth(AuthRequest {
@@ -144,17 +151,13 @@ impl Worker {
             no_responders: options.no_responders,
             takes_async_info: has_connected && protocol >= 1,
         };
-        let identity = Identity {
-            name: options.name.clone(),
-            log_suffix: log_suffix(options, &account, &admission.label),
-            account: account.name.clone(),
-        };
+        let identity = Identity::admitted(options, account.clone(), &admission.label);
         let policy = admission
             .permissions
             .clone()
             .map(|permissions| Arc::new(Policy::new(permissions, self.now)));
         let connection = client.connection.clone();
-        connection.set_identity(identity);
+        connection.set_identity(identity, &client.account);
         connection.set_policy(policy.clone());
         connection.has_headers.store(client.flags.headers, Ordering::Relaxed);
         client.policy = policy;
@@ -353,21 +356,9 @@ fn sweep_if_due(client: &mut Client, limit: usize) {
     }
 }
 
-/// ` - "v1.2:go:name" - "$G/user:bob"`, as far as it is known.
-fn log_suffix(
-    options: &keelback_wire::connect::ConnectOptions,
-    account: &Account,
-    label: &str,
-) -> String {
-    let mut parts = Vec::new();
-    if !options.version.is_empty() {
-        parts.push(format!("v{}", options.version));
-    }
-    parts.extend(
-        [&options.lang, &options.name].into_iter().filter(|part| !part.is_empty()).cloned(),
-    );
-    let client = if parts.is_empty() { String::new() } else { format!(" - {:?}", parts.join(":")) };
-    let user =
-        if label.is_empty() { String::new() } else { format!(" - \"{}/{label}\"", account.name) };
-    client + &user
+/// Lets others see who a client says it is, before somebody lets it in.
+fn introduce(client: &mut Client) {
+    let options = client.options.get_or_insert_default();
+    let identity = Identity::claimed(options, client.account.clone(), "");
+    client.connection.set_identity(identity, &client.account);
 }

@@ -128,11 +128,10 @@ impl Stage {
             Flow::Waiting(waiting) => {
                 flushed.must_watch = !std::mem::replace(&mut outbound.is_watched, true);
                 flushed.taken_bytes = outbound.taken_bytes();
-                if waiting > limits.pending_bytes_max {
-                    flushed.overrun_bytes = waiting;
-                    if connection.set_closing(ClosedReason::SlowConsumerPendingBytes) {
-                        flushed.is_cut_off = true;
-                    }
+                if waiting > limits.pending_bytes_max
+                    && connection.set_closing(ClosedReason::SlowConsumerPendingBytes)
+                {
+                    flushed.cut_off_at = Some(self.first_subject(input));
                 }
             }
             Flow::Broken => {
@@ -192,6 +191,19 @@ impl Stage {
             }
         }
         Ok(total)
+    }
+
+    /// The subject of the first message that is still here; empty when there is none.
+    #[cold]
+    fn first_subject(&self, input: &[u8]) -> Box<[u8]> {
+        let Some(piece) = self.pieces.first() else { return Box::default() };
+        // Answers may stand before it, each a line.
+        let mut lines = self.bytes_of(piece, input).split(|&byte| byte == b'\n');
+        let found = lines.find_map(|line| {
+            let rest = line.strip_prefix(b"H").unwrap_or(line).strip_prefix(b"MSG ")?;
+            rest.split(|&byte| byte == b' ').next()
+        });
+        found.unwrap_or_default().into()
     }
 
     fn bytes_of<'a>(&'a self, piece: &'a Staged, input: &'a [u8]) -> &'a [u8] {
@@ -271,7 +283,7 @@ impl Stage {
 }
 
 /// What a flush came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Flushed {
     /// How the transport took it.
     pub flow: Option<Flow>,
@@ -279,8 +291,7 @@ pub struct Flushed {
     pub must_watch: bool,
     /// Bytes the transport ever took: a later look tells whether it moves.
     pub taken_bytes: u64,
-    /// More waited than allowed: this many bytes.
-    pub overrun_bytes: usize,
-    /// This flush decided that the connection closes.
-    pub is_cut_off: bool,
+    /// This flush decided that the connection closes, since more waited than allowed; the subject
+    /// of the first message in it, empty when not known.
+    pub cut_off_at: Option<Box<[u8]>>,
 }

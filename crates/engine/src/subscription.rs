@@ -66,6 +66,16 @@ impl Subscription {
         self.delivered.fetch_add(messages, Ordering::Relaxed);
     }
 
+    /// Messages delivered.
+    pub fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// The limit, 0 without.
+    pub fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
     /// Sets the limit; true when it is reached already.
     pub fn set_max(&self, max: u64) -> bool {
         self.max.store(max, Ordering::Release);

@@ -95,6 +95,12 @@ impl Targets {
         Arc::new(targets)
     }
 
+    /// Subscribers and queue groups, as nats-server counts.
+    pub fn fanout(&self) -> u64 {
+        let plain: usize = self.groups.iter().map(|group| group.subs.len()).sum();
+        (plain + self.checked.len() + self.queues.len()) as u64
+    }
+
     /// Nobody.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.checked.is_empty() && self.queues.is_empty()

@@ -12,6 +12,7 @@ use keelback_planted::{self as planted, Bug};
 use smallvec::SmallVec;
 
 use crate::account::Account;
+use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::hub::Hub;
 use crate::outbound::Flow;
@@ -106,6 +107,17 @@ struct CacheEntry {
     targets: Arc<Targets>,
 }
 
+/// What match caches hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheCount {
+    /// Match results.
+    pub entries: u64,
+    /// Subscribers and queue groups in all of them.
+    pub fanout_sum: u64,
+    /// In the largest.
+    pub fanout_max: u64,
+}
+
 /// A destination that lags behind a publisher.
 #[derive(Clone, Debug)]
 pub struct Pressure {
@@ -135,6 +147,10 @@ pub struct Worker {
     pub settings: Settings,
     /// Start of this turn.
     pub now: Instant,
+    /// The same (ns since 1970).
+    pub now_ns: u64,
+    /// By which that is known.
+    pub clock: Clock,
     pub(crate) run: Run,
     pub(crate) nobody: Arc<Targets>,
     pub(crate) random: u64,
@@ -146,6 +162,9 @@ pub struct Worker {
     cache: Vec<[Option<CacheEntry>; 2]>,
     hasher: foldhash::fast::RandomState,
     matched: Matched<SubRef>,
+    /// Match results asked for since they were last counted, and those that the cache had.
+    lookups: u64,
+    hits: u64,
     pub(crate) spare_blocks: VecDeque<Arc<Vec<u8>>>,
     spare_buffers: Vec<Vec<u8>>,
     /// Destinations that lag, seen since the last look.
@@ -158,13 +177,15 @@ pub struct Worker {
 
 impl Worker {
     /// The share of thread number `thread`.
-    pub fn new(thread: usize, hub: Arc<Hub>, now: Instant) -> Self {
+    pub fn new(thread: usize, hub: Arc<Hub>, clock: Clock, now: Instant) -> Self {
         let settings = hub.settings();
         Self {
             thread,
             hub,
             settings,
             now,
+            now_ns: clock.unix_ns(now),
+            clock,
             run: Run::default(),
             nobody: Arc::new(Targets::default()),
             random: 0x9E37_79B9_7F4A_7C15 ^ (thread as u64 + 1),
@@ -176,6 +197,8 @@ impl Worker {
             cache: Vec::new(),
             hasher: foldhash::fast::RandomState::default(),
             matched: Matched::default(),
+            lookups: 0,
+            hits: 0,
             spare_blocks: VecDeque::new(),
             spare_buffers: Vec::new(),
             pressures: Vec::new(),
@@ -187,6 +210,7 @@ impl Worker {
     /// Begins a turn: takes up the time and new settings.
     pub fn begin_turn(&mut self, now: Instant) {
         self.now = now;
+        self.now_ns = self.clock.unix_ns(now);
         if self.hub.settings_version() != self.settings.version {
             self.settings = self.hub.settings();
         }
@@ -229,6 +253,7 @@ impl Worker {
         if self.cache.is_empty() {
             self.cache.resize_with(CACHE_SETS, Default::default);
         }
+        self.lookups += 1;
         let id = if planted::is(Bug::CacheIgnoresAccount) { 0 } else { account.id };
         let hash = self.hasher.hash_one((id, subject));
         let set = (hash >> 32) as usize % CACHE_SETS;
@@ -239,6 +264,7 @@ impl Worker {
                 && (entry.any == any || account.generations.is_current(&entry.stamp))
             {
                 entry.any = any;
+                self.hits += 1;
                 return (entry.targets.clone(), entry.stamp);
             }
         }
@@ -252,6 +278,34 @@ impl Worker {
         };
         self.remember(set, hash, id, subject, (stamp, any), &targets);
         (targets, stamp)
+    }
+
+    /// Adds to the account what was looked for in it.
+    pub(crate) fn count_lookups(&mut self, account: &Account) {
+        if self.lookups > 0 {
+            account.count_lookups(self.thread, self.lookups, self.hits);
+            self.lookups = 0;
+            self.hits = 0;
+        }
+    }
+
+    /// Adds to `count` what `sets` sets of the cache hold from number `first` on, of one account or
+    /// of all; false when there are no more.
+    pub fn count_cache(
+        &self,
+        account: Option<u32>,
+        first: usize,
+        sets: usize,
+        count: &mut CacheCount,
+    ) -> bool {
+        let all = self.cache.iter().skip(first).take(sets).flatten().flatten();
+        for entry in all.filter(|entry| account.is_none_or(|id| id == entry.account)) {
+            let fanout = entry.targets.fanout();
+            count.entries += 1;
+            count.fanout_sum += fanout;
+            count.fanout_max = count.fanout_max.max(fanout);
+        }
+        first + sets < self.cache.len()
     }
 
     fn remember(
@@ -360,6 +414,9 @@ impl Worker {
         }
         let limits = self.settings.limits.clone();
         let stage = &mut self.stages[slot as usize - 1];
+        if stage.messages > 0 {
+            connection.touch(self.now_ns);
+        }
         let from = stage.from;
         let flushed = stage.flush(input, self.now, &limits);
         let buffer = stage.take_buffer();
@@ -396,6 +453,9 @@ impl Worker {
                 return true;
             }
             let Some(connection) = stage.connection.clone() else { return false };
+            if stage.messages > 0 {
+                connection.touch(self.now_ns);
+            }
             let from = stage.from;
             let flushed = stage.flush(input, self.now, &limits);
             let buffer = stage.take_buffer();
@@ -432,8 +492,9 @@ impl Worker {
             self.to_watch.push(connection.clone());
         }
         match flushed.flow {
-            Some(Flow::Waiting(_)) if flushed.is_cut_off => {
-                self.hub.slow_consumer(connection, flushed.overrun_bytes);
+            Some(Flow::Waiting(waiting)) if flushed.cut_off_at.is_some() => {
+                let subject = flushed.cut_off_at.unwrap_or_default();
+                self.hub.slow_consumer(connection, waiting, &subject);
                 self.to_close.push(connection.clone());
             }
             Some(Flow::Waiting(waiting)) => {

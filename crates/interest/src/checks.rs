@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::{Generations, Interest, Matched, Stamp, Sublist};
+use crate::{Cursor, Generations, Interest, Matched, Stamp, Sublist};
 
 /// Few and short ones, so that patterns meet; some are valid in no subject, some only in the
 /// right place.
@@ -49,6 +49,7 @@ pub fn sublist(program: &[u8]) {
         }
         assert_eq!(house.sublist.len(), house.subs.len());
     }
+    house.scan(1 + house.subs.len() / 3);
     while !house.subs.is_empty() {
         house.remove(0);
     }
@@ -94,6 +95,20 @@ impl House {
         assert!(self.sublist.remove(&sub));
         self.generations.bump(sub.subject());
         assert!(!self.sublist.remove(&sub));
+    }
+
+    /// Whatever the size of its pieces, a scan meets each once.
+    fn scan(&self, at_most: usize) {
+        let (mut cursor, mut found) = (Cursor::default(), Vec::new());
+        loop {
+            let before = found.len();
+            let more = self.sublist.scan(&mut cursor, at_most, &mut |sub| found.push(sub.clone()));
+            assert!(found.len() - before <= at_most);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(sorted(found.iter()), sorted(self.subs.iter()));
     }
 
     fn publish(&mut self, subject: &[u8]) {

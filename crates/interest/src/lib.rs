@@ -13,6 +13,7 @@ mod literals;
 mod matched;
 mod members;
 mod permissions;
+mod scan;
 mod sublist;
 mod trie;
 
@@ -21,4 +22,5 @@ pub use matched::Matched;
 pub use permissions::{
     BadRule, PermissionRules, Permissions, Responses, RuleKind, Subscribe, SubscribeRule,
 };
+pub use scan::Cursor;
 pub use sublist::{Interest, InvalidSubject, Sublist};

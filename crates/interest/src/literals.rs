@@ -29,15 +29,19 @@ pub(crate) struct Literals<T> {
 }
 
 /// Invariant: a subject is in `ones` or in `many`, not in both.
-struct Shard<T> {
-    ones: HashTable<T>,
+pub(crate) struct Shard<T> {
+    pub(crate) ones: HashTable<T>,
     /// Subjects with two or more subscriptions.
-    many: HashTable<Box<Members<T>>>,
+    pub(crate) many: HashTable<Box<Members<T>>>,
 }
 
 impl<T: Interest> Literals<T> {
     pub(crate) fn new() -> Self {
         Self { shards: vec![Shard::new()], subjects: 0 }
+    }
+
+    pub(crate) fn shard(&self, index: usize) -> Option<&Shard<T>> {
+        self.shards.get(index)
     }
 
     pub(crate) fn insert(&mut self, item: T, hashing: &Hashing) -> Change {

@@ -47,6 +47,11 @@ impl<T: Interest> Members<T> {
         group.map_or(&[], |group| group.list[0].subject())
     }
 
+    /// All members, those without a queue first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.plain.list.iter().chain(self.queues.iter().flat_map(|group| &group.list))
+    }
+
     pub(crate) fn insert(&mut self, item: T, hashing: &Hashing) -> Change {
         if item.queue().is_empty() {
             return self.plain.insert(item, hashing);

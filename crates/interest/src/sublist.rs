@@ -48,11 +48,15 @@ impl Error for InvalidSubject {}
 
 /// Subscriptions by subject. Has no lock of its own: the owner has one around it.
 pub struct Sublist<T> {
-    literals: Literals<T>,
-    wildcards: Trie<T>,
+    pub(crate) literals: Literals<T>,
+    pub(crate) wildcards: Trie<T>,
     hashing: Hashing,
     /// Subscriptions (count).
     len: usize,
+    /// Insertions ever.
+    inserted: u64,
+    /// Removals ever.
+    removed: u64,
 }
 
 impl<T: Interest> Sublist<T> {
@@ -63,6 +67,8 @@ impl<T: Interest> Sublist<T> {
             wildcards: Trie::new(),
             hashing: Hashing::new(seed),
             len: 0,
+            inserted: 0,
+            removed: 0,
         }
     }
 
@@ -76,6 +82,7 @@ impl<T: Interest> Sublist<T> {
             Kind::Wildcard => self.wildcards.insert(item, &self.hashing),
         };
         self.len += usize::from(change.is_done());
+        self.inserted += u64::from(change.is_done());
         Ok(())
     }
 
@@ -87,6 +94,7 @@ impl<T: Interest> Sublist<T> {
             Some(Kind::Wildcard) => self.wildcards.remove(item, &self.hashing),
         };
         self.len -= usize::from(change.is_done());
+        self.removed += u64::from(change.is_done());
         change.is_done()
     }
 
@@ -126,6 +134,11 @@ impl<T: Interest> Sublist<T> {
     /// Subscriptions in the sublist (count).
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// How many were ever inserted, and removed.
+    pub fn changes(&self) -> (u64, u64) {
+        (self.inserted, self.removed)
     }
 
     /// Whether there is no subscription.

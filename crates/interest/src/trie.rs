@@ -70,6 +70,11 @@ impl<T: Interest> Trie<T> {
         self.nodes.is_empty()
     }
 
+    /// The subscriptions whose pattern ends at node `index`.
+    pub(crate) fn slot(&self, index: usize) -> Option<&Slot<T>> {
+        self.nodes.get(index).map(|node| &node.members)
+    }
+
     /// Inserts an item whose subject is valid.
     pub(crate) fn insert(&mut self, item: T, hashing: &Hashing) -> Change {
         if self.nodes.is_empty() {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use keelback_engine::closed::LastSubscriptions;
 use keelback_engine::lock;
 use keelback_engine::outbound::Flow;
 use keelback_planted::{self as planted, Bug};
@@ -32,13 +33,14 @@ impl Thread {
         let was_open = !matches!(slot.stage, Stage::Handshaking { .. });
         slot.stage = Stage::Lingering;
         let index = index_of(key);
+        let subscriptions = LastSubscriptions::of(&self.slots[index].client);
         if !planted::is(Bug::CloseKeepsSubscriptions) {
             self.worker.drop_subscriptions(&mut self.slots[index].client);
         }
         self.worker.flush_one(&connection, &[]);
         let hub = self.worker.hub.clone();
         hub.forget(&connection);
-        hub.count_closed(reason);
+        hub.note_closed(&connection, reason, subscriptions, self.worker.now_ns);
         hub.log.debug(|| {
             format!("{} - Client connection closed: {}", connection.log_prefix(), reason.as_str())
         });
@@ -124,7 +126,7 @@ impl Thread {
                     connection.log_prefix()
                 ),
             );
-            self.worker.hub.count_slow_consumer(&connection, bytes, reason);
+            self.worker.hub.count_slow_consumer(&connection, bytes, String::new(), reason);
         }
         self.close(key, reason);
         true

@@ -10,6 +10,7 @@ use keelback_wire::errors::ClosedReason;
 use crate::listener::{Accepted, Listening};
 use crate::pipe::PipeShared;
 use crate::poller::{Poller, Waker};
+use crate::snapshot::{CacheCounting, Listing};
 
 /// One request to a thread.
 pub enum Command {
@@ -29,6 +30,12 @@ pub enum Command {
     CaughtUp(u64),
     /// A pipe has input for the server, or room.
     PipeReady(u64),
+    /// Send a PING to a client whose round-trip time nobody knows.
+    Measure(u64),
+    /// Tell what clients are subscribed to.
+    List(Box<Listing>),
+    /// Tell what the match cache holds.
+    CountCache(Box<CacheCounting>),
     /// Send INFO to all clients that take it at any time.
     Announce,
     /// Accept from this listener too.

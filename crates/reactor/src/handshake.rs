@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use keelback_engine::client::Phase;
+use keelback_engine::identity::Encryption;
 use keelback_engine::lock;
 use keelback_wire::errors::ClosedReason;
 use rustix::net::{RecvFlags, recv};
@@ -143,10 +144,19 @@ impl Thread {
         }
         let log = &self.worker.hub.log;
         log.debug(|| format!("{} - TLS handshake complete", connection.log_prefix()));
-        log.debug(|| format!("{} - {}", connection.log_prefix(), session.protocol));
+        log.debug(|| {
+            let (prefix, suite) = (connection.log_prefix(), &session.cipher_suite);
+            format!("{prefix} - TLS version {}, cipher suite {suite}", session.version)
+        });
         let slot = &mut self.slots[index];
         slot.client.is_tls = true;
-        slot.client.certificates = session.certificates;
+        slot.client.certificates = session.certificates.into();
+        connection.set_encryption(Encryption {
+            version: session.version,
+            cipher_suite: session.cipher_suite,
+            is_first: greets_after,
+            certificates: slot.client.certificates.clone(),
+        });
         if greets_after {
             self.worker.greet_after_handshake(&slot.client);
         }

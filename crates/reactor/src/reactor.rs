@@ -143,6 +143,10 @@ impl Reactor {
         }
     }
 
+    pub(crate) fn send_to(&self, thread: usize, command: Command) {
+        self.mailboxes[thread].send(command);
+    }
+
     fn send_to_owner(&self, connection: u64, command: Command) {
         if let Some(connection) = self.hub.connection(connection) {
             let owner = connection.owner.load(std::sync::atomic::Ordering::Acquire);

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use keelback_engine::clock::Clock;
 use keelback_engine::connection::{Connection, Kind};
 use keelback_engine::hub::GLOBAL_ACCOUNT;
 use keelback_engine::keepalive::Look;
@@ -71,11 +72,13 @@ impl Thread {
         let mailbox = mailboxes[number].clone();
         let input = crate::poller::Interest { input: true, room: false };
         mailbox.poller.add(mailbox.waker().fd(), WAKER_KEY, input)?;
+        let now = Instant::now();
+        let clock = Clock::new(now, SystemTime::now());
         let alarm = Alarm::new()?;
         mailbox.poller.add(alarm.fd(), ALARM_KEY, input)?;
         Ok(Self {
             number,
-            worker: Worker::new(number, hub, Instant::now()),
+            worker: Worker::new(number, hub, clock, now),
             mailbox,
             mailboxes,
             tls_config,
@@ -99,7 +102,11 @@ impl Thread {
                 self.worker.hub.log.write(Level::Error, &format!("Polling failed: {error}"));
                 break;
             }
-            self.worker.begin_turn(Instant::now());
+            let now = Instant::now();
+            if self.worker.clock.is_old(now) {
+                self.worker.clock = Clock::new(now, SystemTime::now());
+            }
+            self.worker.begin_turn(now);
             for event in &ready {
                 self.survive(Some(event.key), |thread| thread.handle(*event));
             }
@@ -175,6 +182,8 @@ impl Thread {
                 set_input(&slot.client.connection, false);
                 let stalls = u64::from(pressure.is_severe);
                 self.worker.hub.totals.stalls.fetch_add(stalls, Ordering::Relaxed);
+                let destination = &pressure.destination;
+                destination.stalls.fetch_add(u32::from(pressure.is_severe), Ordering::Relaxed);
                 self.schedule(key);
             }
         }
@@ -209,6 +218,9 @@ impl Thread {
                 self.room(key);
                 self.readable(key, false);
             }
+            Command::Measure(id) => self.measure(id),
+            Command::List(listing) => self.list(listing),
+            Command::CountCache(counting) => self.count_cache(counting),
             Command::Announce => self.announce(),
             Command::Listen(listening) => self.add_listener(listening),
             Command::StopListening => self.listeners.clear(),
@@ -362,8 +374,8 @@ impl Thread {
             format!("{}:{}", peer.0, peer.1)
         };
         let outbound = Outbound::new(transport);
-        let connection =
-            Arc::new(Connection::new(hub.next_id(), kind, text, hub.threads, outbound));
+        let (id, now_ns) = (hub.next_id(), self.worker.now_ns);
+        let connection = Arc::new(Connection::new(id, kind, text, hub.threads, outbound, now_ns));
         connection.owner.store(self.number, Ordering::Release);
         connection.token.store(key as usize, Ordering::Release);
         let now = self.worker.now;

@@ -379,12 +379,9 @@ impl Transport for TlsTransport {
                 .first()
                 .and_then(|leaf| key_hash(leaf))
                 .is_some_and(|hash| self.pinned.contains(&hash));
-        Some(Session {
-            is_handshaking: self.session.is_handshaking(),
-            certificates,
-            is_pinned,
-            protocol: protocol(&self.session),
-        })
+        let (version, cipher_suite) = protocol(&self.session);
+        let is_handshaking = self.session.is_handshaking();
+        Some(Session { is_handshaking, certificates, is_pinned, version, cipher_suite })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -434,14 +431,14 @@ fn problem(error: &rustls::Error) -> String {
     }
 }
 
-/// `TLS version 1.3, cipher suite TLS_AES_128_GCM_SHA256`; empty during the handshake.
-fn protocol(session: &ServerConnection) -> String {
+/// `1.3`, `TLS_AES_128_GCM_SHA256`; empty during the handshake.
+fn protocol(session: &ServerConnection) -> (&'static str, String) {
     let Some(suite) = session.negotiated_cipher_suite().filter(|_| !session.is_handshaking())
     else {
-        return String::new();
+        return Default::default();
     };
     let version = if suite.tls13().is_some() { "1.3" } else { "1.2" };
-    format!("TLS version {version}, cipher suite {}", suite_name(&suite))
+    (version, suite_name(&suite))
 }
 
 /// SHA-256 of a certificate's public key information, hexadecimal.

@@ -4,6 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
+use keelback_engine::closed::LastSubscriptions;
 use keelback_engine::ingest::{Ingested, Outcome};
 use keelback_engine::lock;
 use keelback_engine::log::Level;
@@ -157,7 +158,8 @@ impl Thread {
             let index = index_of(key);
             self.worker.drop_subscriptions(&mut self.slots[index].client);
             self.worker.hub.forget(&connection);
-            self.worker.hub.count_closed(ClosedReason::InternalClient);
+            let (reason, none) = (ClosedReason::InternalClient, LastSubscriptions::default());
+            self.worker.hub.note_closed(&connection, reason, none, self.worker.now_ns);
             self.remove(key);
         }));
         if end.is_err() {

@@ -4,11 +4,14 @@
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use keelback_interest::{PermissionRules, Permissions};
+use keelback_wire::errors::ClosedReason;
 use keelback_wire::info::ServerInfo;
 
+use crate::clock::Clock;
+use crate::closed::LastSubscriptions;
 use crate::connection::Kind;
 use crate::events::{Event, Events};
 use crate::gate::Gate;
@@ -132,6 +135,7 @@ pub struct Server {
     pub workers: Vec<Worker>,
     /// The time.
     pub now: Instant,
+    start: Instant,
 }
 
 impl Default for Server {
@@ -155,8 +159,10 @@ impl Server {
         let random = Box::new(|buffer: &mut [u8]| buffer.fill(7));
         let hub = Arc::new(Hub::new(threads, settings, events, random));
         let now = Instant::now();
-        let workers = (0..threads).map(|thread| Worker::new(thread, hub.clone(), now)).collect();
-        Self { hub, workers, now }
+        let clock = Clock::new(now, UNIX_EPOCH + Duration::from_secs(1));
+        let worker = |thread| Worker::new(thread, hub.clone(), clock, now);
+        let workers = (0..threads).map(worker).collect();
+        Self { hub, workers, now, start: now }
     }
 
     /// A server with other limits.
@@ -177,8 +183,8 @@ impl Server {
         let outbound = Outbound::new(Box::new(SinkTransport(sink.clone())));
         let id = self.hub.next_id();
         let threads = self.workers.len();
-        let connection =
-            Arc::new(Connection::new(id, Kind::Tcp, "127.0.0.1:1".into(), threads, outbound));
+        let (peer, now_ns) = ("127.0.0.1:1".into(), self.now_ns());
+        let connection = Arc::new(Connection::new(id, Kind::Tcp, peer, threads, outbound, now_ns));
         let settings = self.hub.settings();
         assert!(self.hub.register(&connection, settings.limits.connections_max));
         let account = self.account(GLOBAL_ACCOUNT);
@@ -246,13 +252,22 @@ impl Server {
 
     /// The end of a connection, as far as it concerns the engine.
     pub fn close(&mut self, peer: &mut Peer) {
+        let subscriptions = LastSubscriptions::of(&peer.client);
         self.workers[peer.thread].drop_subscriptions(&mut peer.client);
-        self.hub.forget(&peer.client.connection);
+        let connection = &peer.client.connection;
+        self.hub.forget(connection);
+        let reason = connection.closing_reason().unwrap_or(ClosedReason::ClientClosed);
+        self.hub.note_closed(connection, reason, subscriptions, self.now_ns());
     }
 
     /// Lets time go by.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
+    }
+
+    /// The time on the wall, which was one second when the server began.
+    pub fn now_ns(&self) -> u64 {
+        1_000_000_000 + (self.now - self.start).as_nanos() as u64
     }
 
     /// The account of this name, made if there is none.

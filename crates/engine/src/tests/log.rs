@@ -20,6 +20,9 @@ fn lines_beyond_the_limit_are_counted_and_dropped() {
     }
     assert_eq!(events.dropped(), 100);
     let slow = Event::SlowConsumer {
+        client_ip: String::new(),
+        client_port: 0,
+        subject: String::new(),
         connection: 1,
         account: String::new(),
         name: String::new(),

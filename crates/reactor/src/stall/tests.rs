@@ -32,7 +32,7 @@ impl Transport for Sink {
 /// A destination for which `bytes` wait.
 fn destination(bytes: usize, takes: bool) -> Arc<Connection> {
     let outbound = Outbound::new(Box::new(Sink { takes }));
-    let connection = Arc::new(Connection::new(7, Kind::Tcp, String::new(), 1, outbound));
+    let connection = Arc::new(Connection::new(7, Kind::Tcp, String::new(), 1, outbound, 0));
     lock(&connection.outbound).push(Piece::new(Arc::new(vec![0; bytes]), 0, bytes));
     connection
 }
