@@ -20,7 +20,7 @@ NO_RAFT_NODES: Final = "No Raft nodes registered"
 _Nothing = Mapping[str, int]
 
 
-class Routez(Document):
+class Routez(Document, kw_only=True):
     """The routes to the servers of one cluster."""
 
     server_id: str
@@ -30,7 +30,7 @@ class Routez(Document):
     routes: tuple[int, ...]
 
 
-class Gatewayz(Document):
+class Gatewayz(Document, kw_only=True):
     """The gateways to other clusters."""
 
     server_id: str
@@ -39,7 +39,7 @@ class Gatewayz(Document):
     inbound_gateways: _Nothing
 
 
-class Leafz(Document):
+class Leafz(Document, kw_only=True):
     """The leaf nodes."""
 
     server_id: str
@@ -48,7 +48,7 @@ class Leafz(Document):
     leafs: tuple[int, ...]
 
 
-class ApiCounts(Document):
+class ApiCounts(Document, kw_only=True):
     """Requests to the API of JetStream."""
 
     level: int
@@ -56,14 +56,14 @@ class ApiCounts(Document):
     errors: int
 
 
-class StoreLimits(Document):
+class StoreLimits(Document, kw_only=True):
     """Bytes that JetStream may take."""
 
     max_memory: int
     max_storage: int
 
 
-class Jsz(Document):
+class Jsz(Document, kw_only=True):
     """JetStream: off."""
 
     memory: int

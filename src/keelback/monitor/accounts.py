@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keelback.monitor.query import Query
 
 
-class AccountDetail(Document):
+class AccountDetail(Document, kw_only=True):
     """One account."""
 
     account_name: str
@@ -33,7 +33,7 @@ class AccountDetail(Document):
     sublist_stats: SublistStats
 
 
-class Accountz(Document):
+class Accountz(Document, kw_only=True):
     """The names of all accounts, or the details of one."""
 
     server_id: str
@@ -43,14 +43,14 @@ class Accountz(Document):
     account_detail: AccountDetail | None = None
 
 
-class Amount(Document):
+class Amount(Document, kw_only=True):
     """Messages and bytes."""
 
     msgs: int
     bytes: int
 
 
-class Traffic(Document):
+class Traffic(Document, kw_only=True):
     """Messages and bytes, all and by kinds of servers."""
 
     msgs: int
@@ -60,7 +60,7 @@ class Traffic(Document):
     leafs: Amount
 
 
-class AccountStat(Document):
+class AccountStat(Document, kw_only=True):
     """One account in numbers."""
 
     acc: str
@@ -74,7 +74,7 @@ class AccountStat(Document):
     slow_consumers: int
 
 
-class Accstatz(Document):
+class Accstatz(Document, kw_only=True):
     """The accounts in numbers."""
 
     server_id: str

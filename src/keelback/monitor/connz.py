@@ -47,7 +47,7 @@ REDACTED: Final = "[REDACTED]"
 MATCHES_ALL: Final = ">"
 
 
-class SubscriptionRow(Document):
+class SubscriptionRow(Document, kw_only=True):
     """One subscription, as in /connz and /subsz."""
 
     account: str = ""
@@ -60,7 +60,7 @@ class SubscriptionRow(Document):
     cid: int
 
 
-class CertificateRow(Document):
+class CertificateRow(Document, kw_only=True):
     """A certificate that a client presented; digests are hexadecimal SHA-256."""
 
     subject: str = ""
@@ -68,7 +68,7 @@ class CertificateRow(Document):
     cert_sha256: str = ""
 
 
-class ConnectionRow(Document):
+class ConnectionRow(Document, kw_only=True):
     """One connection, in nats-server's order."""
 
     cid: int
@@ -104,7 +104,7 @@ class ConnectionRow(Document):
     name_tag: str = ""
 
 
-class Connz(Document):
+class Connz(Document, kw_only=True):
     """A page of connections; `total` counts them before the page was cut."""
 
     server_id: str

@@ -36,5 +36,5 @@ def to_json(document: object, *, indent: int = INDENT) -> bytes:
 
 
 def to_dict(document: object) -> dict[str, Any]:
-    """The document as plain Python data."""
-    return msgspec.to_builtins(document)
+    """The document as plain Python data: what a reader of its JSON has."""
+    return msgspec.json.decode(_encoder.encode(document))

@@ -76,7 +76,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     system_account: str = "$SYS"
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
-    features: Mapping[str, bool] = NO_FEATURES
+    features: Mapping[str, bool] = {}
 
     http_host: str = ""
     http_port: int = 0

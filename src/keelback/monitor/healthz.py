@@ -19,7 +19,7 @@ NOT_READY: Final = 500
 NO_LISTENER: Final = "failed to be ready for connections after 1ms: server"
 
 
-class HealthError(Document):
+class HealthError(Document, kw_only=True):
     """One thing that is wrong."""
 
     type: str
@@ -29,7 +29,7 @@ class HealthError(Document):
     error: str = ""
 
 
-class Health(Document):
+class Health(Document, kw_only=True):
     """The state and what is wrong; `status_code` is left out where HTTP has it."""
 
     status: str

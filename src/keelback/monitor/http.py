@@ -234,7 +234,9 @@ class Monitor:
 class _LimitedServer(web.Server):
     """aiohttp's server of one handler, with a bound on connections."""
 
-    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+    def connection_made(
+        self, handler: web.RequestHandler, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(handler, transport)
         if len(self.connections) > CONNECTIONS_MAX:
             transport.abort()
@@ -281,6 +283,6 @@ def _redirect(path: str, parameters: str) -> web.Response:
 
 def _silent_logger() -> logging.Logger:
     """What peers do wrong is their affair: aiohttp tells it to them, not to the log."""
-    logger = logging.Logger("keelback.monitor", logging.CRITICAL + 1)
-    logger.addHandler(logging.NullHandler())
+    logger = logging.getLogger("keelback.monitor.http")
+    logger.setLevel(logging.CRITICAL + 1)
     return logger

@@ -8,7 +8,7 @@ The names of prometheus-nats-exporter, as if it ran beside the server with `-var
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from keelback import _core
 from keelback.monitor.accounts import accountz_details, accstatz
@@ -109,7 +109,7 @@ def _flatten(page: Exposition, prefix: str, document: Mapping[str, Any], server:
     for key, value in document.items():
         name = f"{prefix}_{key.replace('/', '_').strip('_')}".rstrip("_")
         if isinstance(value, Mapping):
-            _flatten(page, name, value, server)
+            _flatten(page, name, cast("Mapping[str, Any]", value), server)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             page.add(name, value, server)
         elif isinstance(value, str) and key in LABELLED:

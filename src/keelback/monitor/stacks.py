@@ -26,7 +26,7 @@ def stacks(loop: asyncio.AbstractEventLoop | None = None) -> str:
     """
     text = io.StringIO()
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    for ident, frame in sys._current_frames().items():  # noqa: SLF001  # the documented way
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented
         text.write(f"thread {ident} [{names.get(ident, 'unknown')}]:\n")
         text.writelines(traceback.format_stack(frame))
         text.write("\n")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAGE_DEFAULT: Final = 1024
 
 
-class SublistStats(Document):
+class SublistStats(Document, kw_only=True):
     """What a sublist counts of itself."""
 
     num_subscriptions: int
@@ -31,7 +31,7 @@ class SublistStats(Document):
     avg_fanout: int | float
 
 
-class Subsz(Document):
+class Subsz(Document, kw_only=True):
     """The fields of /subsz; `total` is counted only when the subscriptions are listed."""
 
     server_id: str

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from keelback.monitor.facts import Facts
 
 
-class Empty(Document):
+class Empty(Document, kw_only=True):
     """`{}`: of a part of the server that is not in use."""
 
 
-class KindCounts(Document):
+class KindCounts(Document, kw_only=True):
     """A counter for each kind of connection."""
 
     clients: int
@@ -26,7 +26,7 @@ class KindCounts(Document):
     leafs: int
 
 
-class DiskWaits(Document):
+class DiskWaits(Document, kw_only=True):
     """Waits for a turn at the disk."""
 
     waiters: int
@@ -35,7 +35,7 @@ class DiskWaits(Document):
     max_wait_time: int
 
 
-class Varz(Document):
+class Varz(Document, kw_only=True):
     """The fields of /varz, in nats-server's order; durations in nanoseconds."""
 
     server_id: str

@@ -79,6 +79,39 @@ class LameDuckSettings(Record):
     grace_period_s: float = 10.0
 
 
+class MonitorSettings(Record):
+    """Monitoring over HTTP or HTTPS; at most one of the ports is given."""
+
+    SECRETS = frozenset({"password", "token"})
+
+    host: str = "0.0.0.0"
+    http_port: int | None = None
+    """None: not over HTTP; -1: one that is free."""
+    https_port: int | None = None
+    """The same over HTTPS, with the certificates of the server's `tls`."""
+    base_path: str = ""
+    """As it was written; `root` is what paths begin with."""
+    user: str = ""
+    """With `password` or `token`, whoever asks must know one of them; without, anybody may."""
+    password: str = ""
+    token: str = ""
+    metrics_connections_max: int = 0
+    """Connections that have series of their own in `/metrics`."""
+    metrics_subjects_max: int = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is monitoring at all."""
+        return self.http_port is not None or self.https_port is not None
+
+    @property
+    def root(self) -> str:
+        """`base_path` with one slash in front, none doubled and none behind; `/` without one."""
+        from os.path import normpath  # noqa: PLC0415 - in memory anyhow
+
+        return normpath("/" + self.base_path.lstrip("/"))
+
+
 class ServerSettings(Record):
     """One server."""
 
@@ -96,6 +129,7 @@ class ServerSettings(Record):
     system_account: str = "$SYS"
     tls: TlsSettings | None = None
     log: LogSettings = LogSettings()
+    monitor: MonitorSettings = MonitorSettings()
     lame_duck: LameDuckSettings = LameDuckSettings()
     pid_file: str = ""
     ports_file_dir: str = ""
