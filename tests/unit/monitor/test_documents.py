@@ -55,7 +55,12 @@ def test_connz_shows_what_was_found(make_facts: MakeFacts, plane: fake_core.Plan
         ],
     )
     page = json.loads(to_json(connz(make_facts(), offset=-1, limit=0)))
-    assert (page["total"], page["num_connections"], page["offset"], page["limit"]) == (9, 1, 0, 1024)
+    assert (page["total"], page["num_connections"], page["offset"], page["limit"]) == (
+        9,
+        1,
+        0,
+        1024,
+    )
     row = page["connections"][0]
     assert (row["uptime"], row["idle"], row["rtt"]) == ("3m20s", "0s", "1µs")
     assert (row["kind"], row["type"], row["name"], row["stalls"]) == ("Client", "nats", "<n>", 2)
@@ -174,7 +179,7 @@ def test_accounts_by_name_and_in_detail(make_facts: MakeFacts) -> None:
     detail = accountz(make_facts(), account="A").account_detail
     assert detail is not None
     assert (detail.client_connections, detail.sublist_stats.num_inserts) == (2, 4)
-    with pytest.raises(QueryError, match="^Account x does not exist$"):
+    with pytest.raises(QueryError, match=r"^Account x does not exist$"):
         accountz(make_facts(), account="x")
 
 
@@ -197,5 +202,5 @@ def test_a_server_whose_listener_is_closed_is_not_healthy(make_facts: MakeFacts)
 
 def test_nobody_leads_where_there_is_no_jetstream(make_facts: MakeFacts) -> None:
     assert jsz(make_facts()).disabled
-    with pytest.raises(QueryError, match="^filtered response: not leader$"):
+    with pytest.raises(QueryError, match=r"^filtered response: not leader$"):
         jsz(make_facts(), leader_only=True)

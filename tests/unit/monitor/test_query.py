@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +71,5 @@ def test_subscriptions_may_be_detailed() -> None:
 @given(raw=st.text(max_size=200))
 def test_any_text_is_read_or_refused(raw: str) -> None:
     query = Query(raw + "&limit=" + raw)
-    try:
-        query.integer("limit")
-    except QueryError as error:
-        assert str(error).startswith("Error decoding int for 'limit'")
+    with contextlib.suppress(QueryError):
+        assert isinstance(query.integer("limit"), int)
