@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import keelback
 from keelback.errors import ServerError
 from keelback.server.lifecycle import Lifecycle
 from keelback.server.settings import LameDuckSettings, LogSettings, MonitorSettings, ServerSettings
 from tests.monitor.test_as_nats_server import connect
+from tests.monitor.watched import Watched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,8 +132,6 @@ def test_a_lame_duck_is_not_healthy() -> None:
     lifecycle.run_in_background()
     assert lifecycle._monitor is not None
     try:
-        from tests.monitor.watched import Watched
-
         watched = Watched("keelback", ("127.0.0.1", lifecycle.port), lifecycle._monitor.port, None)
         assert watched.ask("/healthz").status == 200
         with connect(watched, "one") as client:
@@ -142,3 +142,24 @@ def test_a_lame_duck_is_not_healthy() -> None:
         assert answer.json["error"] == "failed to be ready for connections after 1ms: server"
     finally:
         lifecycle.stop()
+
+
+def test_an_embedded_server_gives_the_documents() -> None:
+    with keelback.Server(host="127.0.0.1", port=-1) as server:
+        with connect(Watched("keelback", ("127.0.0.1", server.port), 0, None), "one") as client:
+            client.send(b"SUB a 1\r\n")
+            client.fence()
+            assert server.varz()["connections"] == 1
+            (row,) = server.connz(subscriptions=True, sort="subs")["connections"]
+            assert (row["name"], row["subscriptions_list"]) == ("one", ["a"])
+            assert server.subsz(subscriptions=True)["total"] == 1
+            assert "$G" in server.accountz()["accounts"]
+            assert server.accstatz()["account_statz"][0]["conns"] == 1
+            assert server.healthz() == {"status": "ok", "status_code": 200}
+            assert server.jsz()["disabled"]
+            assert server.routez()["num_routes"] == server.leafz()["leafnodes"] == 0
+            assert server.gatewayz()["outbound_gateways"] == {}
+            with pytest.raises(ServerError, match="^invalid sorting option: x$"):
+                server.connz(sort="x")
+    with pytest.raises(ServerError, match="not running"):
+        server.varz()

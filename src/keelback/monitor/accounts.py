@@ -110,11 +110,6 @@ def accountz(facts: Facts, *, account: str = "") -> Accountz:
     raise QueryError(f"Account {account} does not exist")
 
 
-def accountz_details(facts: Facts) -> tuple[AccountDetail, ...]:
-    """The details of every account."""
-    return tuple(_detail(facts, each) for each in facts.plane.accounts())
-
-
 def read_accstatz(query: Query) -> Callable[[Facts], Accstatz]:
     """What a request's parameters ask for.
 

@@ -234,9 +234,7 @@ class Monitor:
 class _LimitedServer(web.Server):
     """aiohttp's server of one handler, with a bound on connections."""
 
-    def connection_made(
-        self, handler: web.RequestHandler, transport: asyncio.Transport
-    ) -> None:
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         if len(self.connections) > CONNECTIONS_MAX:
             transport.abort()

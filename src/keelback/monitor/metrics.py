@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from keelback import _core
-from keelback.monitor.accounts import accountz_details, accstatz
 from keelback.monitor.connz import PAGE_DEFAULT
 from keelback.monitor.document import to_dict
 from keelback.monitor.gotext import NS_PER_MS, NS_PER_US
@@ -183,38 +182,33 @@ def _health(page: Exposition, facts: Facts, server: Labels) -> None:
 
 
 def _accounts(page: Exposition, facts: Facts, server: Labels) -> None:
-    for each in accstatz(facts, include_unused=True).account_statz:
-        labels: Labels = (
-            *server,
-            ("account", each.acc),
-            ("account_id", each.acc),
-            ("account_name", each.name),
-        )
-        for name, value in (
-            ("current_connections", each.conns),
-            ("total_connections", each.total_conns),
-            ("subscriptions", each.num_subscriptions),
-            ("leaf_nodes", each.leafnodes),
-            ("sent_messages", each.sent.msgs),
-            ("sent_bytes", each.sent.bytes),
-            ("received_messages", each.received.msgs),
-            ("received_bytes", each.received.bytes),
+    for each in facts.plane.accounts():
+        name: Labels = (("account_id", each.name), ("account_name", each.name))
+        labels: Labels = (*server, ("account", each.name), *name)
+        for metric, value in (
+            ("current_connections", each.connections),
+            ("total_connections", each.connections),
+            ("subscriptions", each.subscriptions),
+            ("leaf_nodes", 0),
+            ("sent_messages", each.sent_msgs),
+            ("sent_bytes", each.sent_bytes),
+            ("received_messages", each.received_msgs),
+            ("received_bytes", each.received_bytes),
             ("slow_consumers", each.slow_consumers),
         ):
-            page.add(f"gnatsd_accstatz_{name}", value, labels)
-    for each in accountz_details(facts):
-        labels = (*server, ("account_id", each.account_name), ("account_name", each.name_tag))
-        for name, value in (
-            ("client_connections", each.client_connections),
-            ("leafnode_connections", each.leafnode_connections),
+            page.add(f"gnatsd_accstatz_{metric}", value, labels)
+        labels = (*server, *name)
+        for metric, value in (
+            ("client_connections", each.connections),
+            ("leafnode_connections", 0),
             ("subscriptions", each.subscriptions),
-            ("is_system", each.is_system),
-            ("expired", each.expired),
-            ("complete", each.complete),
-            ("jetstream_enabled", each.jetstream_enabled),
+            ("is_system", int(each.is_system)),
+            ("expired", 0),
+            ("complete", 1),
+            ("jetstream_enabled", 0),
             *((f"limit_{limit}", 0) for limit in JWT_LIMITS),
         ):
-            page.add(f"gnatsd_accountz_{name}", int(value), labels)
+            page.add(f"gnatsd_accountz_{metric}", value, labels)
 
 
 def _jetstream(page: Exposition, facts: Facts) -> None:
