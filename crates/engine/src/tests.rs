@@ -11,5 +11,6 @@ mod permissions;
 mod queues;
 mod requests;
 mod slow_consumers;
+mod snapshots;
 mod subscriptions;
 mod threads;

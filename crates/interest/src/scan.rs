@@ -40,13 +40,11 @@ impl<T: Interest> Budget<'_, T> {
 
     /// Visits members from `from` on; where to go on when the budget ends before they do.
     fn many(&mut self, members: &Members<T>, from: usize) -> Option<usize> {
-        let mut at = from;
-        for item in members.iter().skip(from) {
+        for (at, item) in (from..).zip(members.iter().skip(from)) {
             if self.visits == 0 {
                 return Some(at);
             }
             self.one(item);
-            at += 1;
         }
         None
     }

@@ -47,8 +47,17 @@ fn who_lets_more_than_its_limit_wait_is_cut_off_and_reported_once() {
         .events()
         .into_iter()
         .filter_map(|event| match event {
-            Event::SlowConsumer { connection, name, pending_bytes, reason, .. } => {
+            Event::SlowConsumer {
+                connection,
+                name,
+                subject,
+                pending_bytes,
+                reason,
+                client_ip,
+                ..
+            } => {
                 assert!(pending_bytes > PENDING_MAX);
+                assert_eq!((&*subject, &*client_ip), ("a", "127.0.0.1"));
                 Some((connection, name, reason))
             }
             _ => None,
