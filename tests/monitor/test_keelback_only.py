@@ -145,21 +145,23 @@ def test_a_lame_duck_is_not_healthy() -> None:
 
 
 def test_an_embedded_server_gives_the_documents() -> None:
-    with keelback.Server(host="127.0.0.1", port=-1) as server:
-        with connect(Watched("keelback", ("127.0.0.1", server.port), 0, None), "one") as client:
-            client.send(b"SUB a 1\r\n")
-            client.fence()
-            assert server.varz()["connections"] == 1
-            (row,) = server.connz(subscriptions=True, sort="subs")["connections"]
-            assert (row["name"], row["subscriptions_list"]) == ("one", ["a"])
-            assert server.subsz(subscriptions=True)["total"] == 1
-            assert "$G" in server.accountz()["accounts"]
-            assert server.accstatz()["account_statz"][0]["conns"] == 1
-            assert server.healthz() == {"status": "ok", "status_code": 200}
-            assert server.jsz()["disabled"]
-            assert server.routez()["num_routes"] == server.leafz()["leafnodes"] == 0
-            assert server.gatewayz()["outbound_gateways"] == {}
-            with pytest.raises(ServerError, match="^invalid sorting option: x$"):
-                server.connz(sort="x")
+    with (
+        keelback.Server(host="127.0.0.1", port=-1) as server,
+        connect(Watched("keelback", ("127.0.0.1", server.port), 0, None), "one") as client,
+    ):
+        client.send(b"SUB a 1\r\n")
+        client.fence()
+        assert server.varz()["connections"] == 1
+        (row,) = server.connz(subscriptions=True, sort="subs")["connections"]
+        assert (row["name"], row["subscriptions_list"]) == ("one", ["a"])
+        assert server.subsz(subscriptions=True)["total"] == 1
+        assert "$G" in server.accountz()["accounts"]
+        assert server.accstatz()["account_statz"][0]["conns"] == 1
+        assert server.healthz() == {"status": "ok", "status_code": 200}
+        assert server.jsz()["disabled"]
+        assert server.routez()["num_routes"] == server.leafz()["leafnodes"] == 0
+        assert server.gatewayz()["outbound_gateways"] == {}
+        with pytest.raises(ServerError, match=r"^invalid sorting option: x$"):
+            server.connz(sort="x")
     with pytest.raises(ServerError, match="not running"):
         server.varz()
