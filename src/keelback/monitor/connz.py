@@ -287,9 +287,10 @@ def _row(found: _core.ConnectionInfo, now_ns: int) -> ConnectionRow:
 def _tell_who(rows: Sequence[ConnectionRow], found: Sequence[_core.ConnectionInfo]) -> None:
     for row, each in zip(rows, found, strict=True):
         row.authorized_user = user_name(each.user)
-        row.name_tag = each.account
         if each.account != GLOBAL_ACCOUNT:
-            row.account = each.account
+            row.account = row.name_tag = each.account
+        elif not each.stop_ns:  # of closed ones nats-server leaves out this, too
+            row.name_tag = each.account
         if each.certificates:
             from keelback.monitor.certificates import certificate_rows  # noqa: PLC0415  # heavy
 
