@@ -12,9 +12,16 @@ from prometheus_client.parser import text_string_to_metric_families
 import keelback
 from keelback.errors import ServerError
 from keelback.server.lifecycle import Lifecycle
-from keelback.server.settings import LameDuckSettings, LogSettings, MonitorSettings, ServerSettings
+from keelback.server.settings import (
+    LameDuckSettings,
+    LogSettings,
+    MonitorSettings,
+    ServerSettings,
+    TlsSettings,
+)
 from tests.monitor.test_as_nats_server import connect
 from tests.monitor.watched import Watched
+from tests.support.certificates import Authority, new_authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,3 +172,41 @@ def test_an_embedded_server_gives_the_documents() -> None:
             server.connz(sort="x")
     with pytest.raises(ServerError, match="not running"):
         server.varz()
+
+
+def test_a_renewed_certificate_is_taken_up(authority: Authority) -> None:
+    pair = authority.issue("monitored")
+    lifecycle = Lifecycle(
+        ServerSettings(
+            host="127.0.0.1",
+            port=-1,
+            log=EMBEDDED,
+            tls=TlsSettings(certificates=((str(pair.certificate), str(pair.key)),)),
+            monitor=MonitorSettings(host="127.0.0.1", https_port=-1),
+        )
+    )
+    lifecycle.start()
+    lifecycle.run_in_background()
+    try:
+        assert lifecycle._monitor is not None
+        first = certificate_at(lifecycle._monitor.port, authority)
+        end = lifecycle.facts.now().tls_certificate_end_ns
+        authority.issue("monitored", days=(-1, 90))  # in the same files
+        lifecycle.reload_certificates()
+        assert certificate_at(lifecycle._monitor.port, authority) != first
+        assert lifecycle.facts.now().tls_certificate_end_ns > end
+    finally:
+        lifecycle.stop()
+
+
+def certificate_at(port: int, authority: Authority) -> bytes | None:
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        authority.client().wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        return connection.getpeercert(binary_form=True)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return new_authority(tmp_path)
