@@ -24,6 +24,8 @@ DOCUMENTS: Final = (
     "/connz?acc=$G&offset=3&limit=7",
     "/connz?acc=nobody",
     "/connz?cid=99999",
+    "/connz?limit=%zz&offset=5",
+    "/connz?a;b=1&limit=3&limit=x",
     "/subsz",
     "/accountz",
     "/accstatz",

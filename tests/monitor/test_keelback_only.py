@@ -191,7 +191,8 @@ def test_a_renewed_certificate_is_taken_up(authority: Authority) -> None:
         assert lifecycle._monitor is not None
         first = certificate_at(lifecycle._monitor.port, authority)
         end = lifecycle.facts.now().tls_certificate_end_ns
-        authority.issue("monitored", days=(-1, 90))  # in the same files
+        # In the same files, with a key of another kind: the old one must not stay beside it.
+        authority.issue("monitored", "rsa", days=(-1, 90))
         lifecycle.reload_certificates()
         assert certificate_at(lifecycle._monitor.port, authority) != first
         assert lifecycle.facts.now().tls_certificate_end_ns > end

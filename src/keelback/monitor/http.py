@@ -11,6 +11,7 @@ import posixpath
 from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -51,6 +52,9 @@ JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 EXPVAR: Final = "application/json; charset=utf-8"
+
+PATH_CHARACTERS: Final = "/$&+,:;=@~"
+"""Of those that mean something in a URL, the ones that may stand in a path as they are."""
 
 IPQUEUES_INDENT: Final = 3
 
@@ -168,17 +172,17 @@ class Monitor:
             refusal = _response(401, "Unauthorized\n", TEXT)
             refusal.headers["WWW-Authenticate"] = self._access.challenge
             return refusal
-        path = request.path
+        path, parameters = request.path, request.rel_url.raw_query_string
+        if not path.startswith("/"):
+            return _not_found()
         if (clean := clean_path(path)) != path:
-            return _redirect(clean, request.query_string)
+            return _redirect(clean, parameters)
         if path == (self._base_path or "/"):
             self._requests["/"] += 1
             return _response(200, index(await self._now(), self._base_path), HTML)
         if not path.startswith(f"{self._base_path}/"):
             return _not_found()
-        return await self._page(
-            path.removeprefix(self._base_path), request.rel_url.raw_query_string
-        )
+        return await self._page(path.removeprefix(self._base_path), parameters)
 
     async def _page(self, path: str, parameters: str) -> web.StreamResponse:
         route = ROUTES.get(path)
@@ -272,7 +276,9 @@ def _not_found() -> web.Response:
 
 
 def _redirect(path: str, parameters: str) -> web.Response:
-    target = f"{path}?{parameters}" if parameters else path
+    target = quote(path, safe=PATH_CHARACTERS)
+    if parameters:
+        target += f"?{parameters}"
     body = f'<a href="{escape(target)}">Temporary Redirect</a>.\n\n'
     response = _response(307, body, HTML)
     response.headers["Location"] = target

@@ -168,7 +168,7 @@ class Lifecycle:
             raise ServerError("the server has no TLS", hint="start it with a `tls` block")
         plane.set_tls(compile_tls(tls))
         if self._monitor is not None:
-            self._monitor.reload_certificates()
+            self._monitor.reload_certificates(tls)
         self.config_load_ns = time.time_ns()
         plane.log("INF", "Reloaded: tls = enabled")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
     from concurrent.futures import ThreadPoolExecutor
-    from typing import Any, Final
+    from typing import Final
 
     from keelback.monitor.http import Monitor
     from keelback.server.lifecycle import Lifecycle
@@ -43,6 +43,7 @@ class MonitorPort:
         self.port: int = self._socket.getsockname()[1]
         self._pool: ThreadPoolExecutor | None = None
         self._monitor: Monitor | None = None
+        self._front: ssl.SSLContext | None = None
         self._context: ssl.SSLContext | None = None
 
     @property
@@ -70,7 +71,7 @@ class MonitorPort:
         listening, self._socket = self._socket, None
         if listening is not None:
             self._monitor = monitor
-            await monitor.start(listening, self._context)
+            await monitor.start(listening, self._front)
 
     async def stop(self) -> None:
         """Close the port and let its threads go; on the control loop."""
@@ -87,14 +88,18 @@ class MonitorPort:
         if listening is not None:
             listening.close()
 
-    def reload_certificates(self) -> None:
-        """New handshakes use the certificates as their files are now.
+    def reload_certificates(self, tls: TlsSettings) -> None:
+        """New handshakes use the certificate as its files are now.
 
         Raises:
-            OSError: they cannot be used.
+            ServerError: it cannot be used; then all stays as it was.
         """
-        if self._context is not None and self._tls is not None:
-            self._context.load_cert_chain(*self._tls.certificates[0])
+        if self._context is None:
+            return
+        try:
+            self._context = _server_context(tls)
+        except OSError as error:
+            raise ServerError(f"monitoring cannot use the certificate: {error}") from error
 
     def _make(self, lifecycle: Lifecycle, pool: ThreadPoolExecutor) -> Monitor:
         from keelback.monitor.access import Access  # noqa: PLC0415  # heavy, all three
@@ -103,6 +108,9 @@ class MonitorPort:
         settings = self._settings
         if self.scheme == "https" and self._tls is not None:
             self._context = _server_context(self._tls)
+            # asyncio keeps the context it was given: each handshake is sent on to the newest.
+            self._front = _server_context(self._tls)
+            self._front.sni_callback = self._choose_context
         return Monitor(
             lifecycle.facts.now,
             access=Access(user=settings.user, password=settings.password, token=settings.token),
@@ -110,6 +118,10 @@ class MonitorPort:
             log=lifecycle.log,
             executor=pool,
         )
+
+    def _choose_context(self, handshake: ssl.SSLObject, *_: object) -> None:
+        if self._context is not None:
+            handshake.context = self._context
 
     def _bind(self) -> socket.socket:
         """A listening socket; for any address of both families, as Go does.
@@ -160,7 +172,7 @@ def _check(settings: ServerSettings) -> None:
         raise ServerError("Can't start monitoring: TLS cert and key required for HTTPS")
 
 
-def _server_context(tls: TlsSettings) -> Any:  # noqa: ANN401  # ssl is imported here only
+def _server_context(tls: TlsSettings) -> ssl.SSLContext:
     import ssl  # noqa: PLC0415
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import bcrypt
 import pytest
+from yarl import URL
 
 from keelback.monitor import http
 from keelback.monitor.access import Access
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 
 class Client:
-    def __init__(self, session: aiohttp.ClientSession, lines: list[tuple[str, str]]) -> None:
+    def __init__(self, address: str, session: aiohttp.ClientSession, lines: Any) -> None:
+        self.address = address
         self._session = session
         self.lines = lines
 
     async def ask(
-        self, path: str, method: str = "GET", **options: Any
+        self, path: str | URL, method: str = "GET", **options: Any
     ) -> tuple[int, dict[str, str], str]:
         async with self._session.request(
             method, path, allow_redirects=False, **options
@@ -57,7 +59,7 @@ async def served(
         await monitor.start(listening)
         try:
             async with aiohttp.ClientSession(address) as session:
-                yield Client(session, lines)
+                yield Client(address, session, lines)
         finally:
             await monitor.stop()
 
@@ -126,6 +128,22 @@ async def test_an_unclean_path_is_redirected(make_facts: MakeFacts) -> None:
     async with served(make_facts) as client:
         status, headers, _ = await client.ask("/.//varz?x=1")
     assert (status, headers["Location"]) == (307, "/varz?x=1")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("//elsewhere.com", "/elsewhere.com"),
+        ("//%0d%0aX:1%5C", "/%0D%0AX:1%5C"),
+        ("//a%3Fb", "/a%3Fb"),
+    ],
+)
+async def test_a_redirect_leads_to_this_server(
+    make_facts: MakeFacts, path: str, location: str
+) -> None:
+    async with served(make_facts) as client:
+        status, headers, _ = await client.ask(URL(client.address + path, encoded=True))
+    assert (status, headers["Location"]) == (307, location)
 
 
 async def test_requests_are_counted(make_facts: MakeFacts) -> None:
@@ -239,8 +257,7 @@ async def test_connections_beyond_the_limit_are_closed(
     monkeypatch.setattr(http, "CONNECTIONS_MAX", 1)
     async with served(make_facts) as client:
         assert (await client.ask("/healthz"))[0] == 200  # kept alive
-        address = client._session._base_url
-        assert address is not None
+        address = URL(client.address)
         reader, writer = await asyncio.open_connection(address.host, address.port)
         assert await reader.read() == b""
         writer.close()
