@@ -39,7 +39,7 @@ def plane(server: Server) -> Plane:
 
 def connect(server: Server) -> Connection:
     """A client that has read INFO."""
-    host, _, port = server.url.removeprefix("nats://").rpartition(":")
+    host, _, port = server.url.rpartition("/")[2].rpartition(":")
     client = Connection((host, int(port)))
     client.line()
     return client
@@ -111,7 +111,7 @@ def test_closed_connections_are_remembered_with_their_reasons(server: Server, pl
 
 
 def test_connections_that_never_came_in_are_remembered_too() -> None:
-    options = {"authorization": {"user": "a", "password": "b", "timeout": 0.05}}
+    options = {"authorization": {"user": "a", "password": "b", "timeout": 1.0}}
     with Server(port=-1, max_connections=1, **options) as server:
         plane = server._plane_to_connect_to()
         with connect(server) as late, connect(server) as surplus:
@@ -123,8 +123,8 @@ def test_connections_that_never_came_in_are_remembered_too() -> None:
         infos = until_closed(plane, 3)
         assert plane.stats()["total_connections"] == 3
     assert [info.reason for info in infos] == [
-        "Maximum Connections Exceeded",
         "Authentication Timeout",
+        "Maximum Connections Exceeded",
         "Authentication Failure",
     ]
     assert [(info.name, info.user) for info in infos] == [("", ""), ("", ""), ("n", "user:a")]

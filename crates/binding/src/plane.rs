@@ -19,9 +19,7 @@ use crate::pipe::Pipe;
 use crate::records::{
     Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
 };
-use crate::snapshots::{
-    AccountInfo, ConnectionInfo, ConnectionQuery, LIMIT_DEFAULT, SubscriptionInfo, bounds,
-};
+use crate::snapshots::{AccountInfo, ConnectionInfo, ConnectionQuery, SubscriptionInfo, bounds};
 
 /// See the stub.
 #[pyclass(frozen, module = "keelback._core")]
@@ -210,7 +208,7 @@ impl Plane {
         Ok(found)
     }
 
-    #[pyo3(signature = (*, account="", test="", offset=0, limit=LIMIT_DEFAULT))]
+    #[pyo3(signature = (*, account="", test="", offset=0, limit=1024))]
     fn subscriptions(
         &self,
         py: Python<'_>,

@@ -7,8 +7,8 @@ use pyo3::types::PyBytes;
 
 use crate::CoreError;
 
-/// Connections, or subscriptions, of a page when nothing else is said.
-pub(crate) const LIMIT_DEFAULT: i64 = 1024;
+/// Connections, or subscriptions, of a page when nothing else is said; the signatures have it too.
+const LIMIT_DEFAULT: i64 = 1024;
 
 /// A subscription.
 #[pyclass(frozen, module = "keelback._core")]
@@ -264,7 +264,7 @@ pub(crate) struct ConnectionQuery(pub(crate) Query);
 #[pymethods]
 impl ConnectionQuery {
     #[new]
-    #[pyo3(signature = (*, state="open", sort="cid", offset=0, limit=LIMIT_DEFAULT, cid=0, user="",
+    #[pyo3(signature = (*, state="open", sort="cid", offset=0, limit=1024, cid=0, user="",
         account="", filter_subject="", subscriptions=false))]
     #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
     fn new(
