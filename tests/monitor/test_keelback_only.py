@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
+import threading
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,7 @@ from keelback.server.settings import (
 )
 from tests.monitor.test_as_nats_server import connect
 from tests.monitor.watched import Watched
+from tests.monitor.watched import keelback as keelback_watched
 from tests.support.certificates import Authority, new_authority
 
 if TYPE_CHECKING:
@@ -211,3 +215,29 @@ def certificate_at(port: int, authority: Authority) -> bytes | None:
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return new_authority(tmp_path)
+
+
+def test_nothing_is_left_when_it_stops(tmp_path: Path) -> None:
+    def serve_once() -> None:
+        for watched in keelback_watched("", tmp_path):
+            with socket.create_connection(("127.0.0.1", watched.port)):
+                assert watched.ask("/connz").status == watched.ask("/metrics").status == 200
+        gc.collect()  # the core's own descriptors go with its object
+
+    serve_once()  # what is imported and opened once for the process
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    serve_once()
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_server_that_stops_at_once_lets_the_port_go() -> None:
+    monitor = MonitorSettings(host="127.0.0.1", http_port=-1)
+    settings = ServerSettings(host="127.0.0.1", port=-1, log=EMBEDDED, monitor=monitor)
+    lifecycle = Lifecycle(settings)
+    lifecycle.start()
+    lifecycle.run_in_background()
+    lifecycle.stop()
+    assert lifecycle._monitor is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", lifecycle._monitor.port))
