@@ -155,6 +155,11 @@ def test_rtt(nats: NatsCommand) -> None:
     assert nats.server.url in json.dumps(answers)
 
 
+def test_the_check_that_monitoring_systems_run(nats: NatsCommand) -> None:
+    printed = nats.run("server", "check", "connection", "--format", "json")
+    assert json.loads(printed)["status"] == "OK"
+
+
 def test_bench_publishing(nats: NatsCommand) -> None:
     printed = nats.run("bench", "pub", "bench", "--msgs", "20000", "--size", "128", "--no-progress")
     assert re.search(r"msgs/sec", printed), printed

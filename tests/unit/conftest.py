@@ -16,12 +16,16 @@ except ImportError:
     keelback._core = fake_core  # type: ignore[attr-defined]
 
 
+ROOMS = ("keelback.auth", "keelback.monitor", "keelback.server")
+
+
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> object:
     """The stand-in, in every module of the control plane that speaks to the core."""
     import keelback.auth.authenticator
     import keelback.auth.gate
     import keelback.auth.permissions
+    import keelback.monitor.metrics
     import keelback.server.embed
     import keelback.server.info
     import keelback.server.lifecycle
@@ -29,6 +33,6 @@ def core(monkeypatch: pytest.MonkeyPatch) -> object:
     import keelback.server.pump  # noqa: F401
 
     for name, module in list(sys.modules.items()):
-        if name.startswith(("keelback.auth", "keelback.server")) and hasattr(module, "_core"):
+        if name.startswith(ROOMS) and hasattr(module, "_core"):
             monkeypatch.setattr(module, "_core", fake_core)
     return fake_core

@@ -9,6 +9,7 @@ import weakref
 from keelback.errors import ServerError
 from keelback.options import ServerOptions
 from keelback.server.compile import compile_settings
+from keelback.server.documents import Documents
 from keelback.server.info import join_host_port, split_host_port
 from keelback.server.lifecycle import Lifecycle
 
@@ -27,7 +28,7 @@ LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
-class Server:
+class Server(Documents):
     """A NATS server in this process.
 
     Keywords are the keys of the configuration file; blocks are dicts. Durations may be numbers

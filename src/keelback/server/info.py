@@ -37,9 +37,7 @@ def compile_info(
     Raises:
         ServerError: `client_advertise` is not `host[:port]`.
     """
-    host, advertised_port = settings.host, port
-    if settings.client_advertise:
-        host, advertised_port = split_host_port(settings.client_advertise, default_port=port)
+    host, advertised_port = advertised_address(settings, port)
     tls = settings.tls
     return _core.ServerInfo(
         server_id=keys.server_id,
@@ -61,6 +59,17 @@ def compile_info(
         xkey=keys.xkey,
         keelback=_core.__version__,
     )
+
+
+def advertised_address(settings: ServerSettings, port: int) -> tuple[str, int]:
+    """Host and port that clients are told, once the server listens on `port`.
+
+    Raises:
+        ServerError: `client_advertise` is not `host[:port]`.
+    """
+    if settings.client_advertise:
+        return split_host_port(settings.client_advertise, default_port=port)
+    return settings.host, port
 
 
 def compile_limits(settings: ServerSettings) -> _core.Limits:

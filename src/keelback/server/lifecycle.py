@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 
 from keelback import _core
 from keelback.auth.gate import compile_gate
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
+    from keelback.server.facts import FactsSource
+    from keelback.server.monitor_port import MonitorPort
     from keelback.server.settings import ServerSettings
 
 
@@ -62,6 +65,12 @@ class Lifecycle:
         self._is_lame_duck = False
         self._has_control = False
         self._ports_file = ""
+        self._monitor: MonitorPort | None = None
+        self._facts: FactsSource | None = None
+        self.start_ns = 0
+        """When it was started, in nanoseconds since 1970."""
+        self.config_load_ns = 0
+        """When its configuration, certificates included, was last read."""
         self.has_log = False
         """Whether the log is open, and so tells why a start failed."""
         # Guards the step from running to stopped; held while the core stops.
@@ -89,6 +98,15 @@ class Lifecycle:
         """Whether it is sending its clients away."""
         return self._is_lame_duck
 
+    @property
+    def facts(self) -> FactsSource:
+        """What it tells monitoring."""
+        if self._facts is None:
+            from keelback.server.facts import FactsSource  # noqa: PLC0415  # msgspec
+
+            self._facts = FactsSource(self)
+        return self._facts
+
     def start(self) -> None:
         """Open the listener; when this returns, clients can connect.
 
@@ -100,6 +118,7 @@ class Lifecycle:
         settings = self.settings
         self._check(settings)
         self.keys = ServerKeys.generate()
+        self.start_ns = self.config_load_ns = time.time_ns()
         try:
             gate = compile_gate(settings.auth, self._permissions)
         except PermissionRulesError as error:
@@ -117,6 +136,8 @@ class Lifecycle:
             self._open(plane, self.keys)
         except BaseException:
             plane.shutdown()
+            if self._monitor is not None:
+                self._monitor.close()
             self._forward_log(plane)
             raise
         self._plane = plane
@@ -146,6 +167,9 @@ class Lifecycle:
         if tls is None:
             raise ServerError("the server has no TLS", hint="start it with a `tls` block")
         plane.set_tls(compile_tls(tls))
+        if self._monitor is not None:
+            self._monitor.reload_certificates(tls)
+        self.config_load_ns = time.time_ns()
         plane.log("INF", "Reloaded: tls = enabled")
 
     def request_stop(self) -> None:
@@ -189,6 +213,7 @@ class Lifecycle:
             for account in sorted(settings.auth.accounts - {GLOBAL_ACCOUNT}):
                 plane.set_account(_core.AccountTable(name=account))
             plane.set_system_account(settings.system_account)
+            self._open_monitor(plane)
             listener = compile_listener(settings)
             try:
                 self.host, self.port = plane.listen(listener)
@@ -203,6 +228,23 @@ class Lifecycle:
         self._write_ports_file(plane)
         plane.log("INF", "Server is ready")
 
+    def _open_monitor(self, plane: _core.Plane) -> None:
+        if not self.settings.monitor.is_on:
+            return
+        from keelback.server.monitor_port import MonitorPort  # noqa: PLC0415
+
+        self._monitor = port = MonitorPort(self.settings)
+        plane.log("INF", f"Starting {port.scheme} monitor on {port.address}")
+
+    async def _start_monitor(self, plane: _core.Plane) -> None:
+        """On the control loop; a port that fails leaves the server running."""
+        if self._monitor is None:
+            return
+        try:
+            await self._monitor.start(self)
+        except Exception as error:  # noqa: BLE001  # whatever it is, clients come first
+            plane.log("ERR", f"Can't start monitoring: {type(error).__name__}: {error}")
+
     def _write_ports_file(self, plane: _core.Plane) -> None:
         settings = self.settings
         if not settings.ports_file_dir:
@@ -210,8 +252,11 @@ class Lifecycle:
         path = files.ports_file_path(settings.ports_file_dir, sys.argv[0] or "keelback-server")
         tls = settings.tls
         scheme = "tls" if tls is not None and not tls.optional else "nats"
+        urls = {"nats": files.client_urls(scheme, self.host, self.port)}
+        if self._monitor is not None:
+            urls["monitoring"] = self._monitor.urls
         try:
-            files.write_ports_file(path, {"nats": files.client_urls(scheme, self.host, self.port)})
+            files.write_ports_file(path, urls)
         except OSError as error:
             plane.log("ERR", f"Error writing ports file ({path}): {files.reason_of(error)}")
         else:
@@ -232,11 +277,15 @@ class Lifecycle:
         pump = Pump(plane, authenticator)
         try:
             pump.attach(asyncio.get_running_loop())
+            starting = asyncio.create_task(self._start_monitor(plane))
             await self._stop_wanted.wait()
+            starting.cancel()
         except Exception as error:
             plane.log("ERR", f"The control loop failed: {type(error).__name__}: {error}")
             raise
         finally:
+            if self._monitor is not None:
+                await self._monitor.stop()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             await pump.detach()
@@ -281,6 +330,8 @@ class Lifecycle:
             plane = self._plane
             plane.log("INF", "Initiating Shutdown...")
             plane.stop_listening()
+            if self._monitor is not None:
+                self._monitor.close()
             self._remove_ports_file(plane)
             plane.shutdown()
             plane.log("INF", "Server Exiting..")

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from keelback.server.lifecycle import Lifecycle
 from keelback.server.settings import (
     LimitSettings,
     LogSettings,
+    MonitorSettings,
     ServerSettings,
     TlsSettings,
 )
@@ -99,6 +101,39 @@ def test_accounts_exist_before_anybody_can_connect() -> None:
     names = [call[0] for call in plane.calls]
     assert [call[1].name for call in plane.calls if call[0] == "set_account"] == ["A", "B", "C"]
     assert names.index("listen") > names.index("set_account") + 2
+
+
+def test_monitoring_is_bound_before_clients_can_connect() -> None:
+    lifecycle = lifecycle_of(monitor=MonitorSettings(host="127.0.0.1", http_port=-1))
+    plane = started(lifecycle)
+    assert lifecycle._monitor is not None
+    port = lifecycle._monitor.port
+    lines = texts(plane)
+    assert lines.index(f"Starting http monitor on 127.0.0.1:{port}") < lines.index(
+        "Listening for client connections on 127.0.0.1:40001"
+    )
+    # It answers once the control loop runs; until then, whoever asks waits.
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    lifecycle.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_the_monitoring_port_is_let_go_when_clients_cannot_be_served() -> None:
+    def make_plane(**fields: object) -> Plane:
+        plane = Plane(**fields)
+        plane.refuse_to_listen = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        return plane
+
+    monitor = MonitorSettings(host="127.0.0.1", http_port=-1)
+    settings = ServerSettings(port=-1, host="127.0.0.1", log=EMBEDDED, monitor=monitor)
+    lifecycle = Lifecycle(settings, make_plane=make_plane)
+    with pytest.raises(ServerError):
+        lifecycle.start()
+    assert lifecycle._monitor is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", lifecycle._monitor.port))
 
 
 def test_an_address_in_use_is_told_as_go_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,8 +28,8 @@ class Plane(fake_core.Plane):
 
 fake_core.Plane = Plane
 from keelback.server import main
-heavy = [name for name in ("asyncio", "cryptography", "logging") if name in sys.modules]
-print("imported early:", heavy, flush=True)
+heavy = {"asyncio", "cryptography", "logging", "msgspec", "socket"}
+print("imported early:", sorted(heavy & set(sys.modules)), flush=True)
 sys.exit(main.run_command(["-p", "-1", "-a", "127.0.0.1"]))
 """
 
