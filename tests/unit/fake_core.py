@@ -59,6 +59,12 @@ class SlowConsumer(_Record): ...
 class LogLine(_Record): ...
 
 
+class LogFull(_Record): ...
+
+
+class AccountTable(_Record): ...
+
+
 class AuthRequest(_Record):
     """A CONNECT without credentials, over TCP, unless the test says otherwise."""
 
@@ -80,6 +86,7 @@ class AuthRequest(_Record):
             "lang": "",
             "version": "",
             "certificates": [],
+            "reload": False,
         }
         super().__init__(**{**defaults, **fields})
 
@@ -148,6 +155,7 @@ class Plane:
         self.infos: list[tuple[Any, bool]] = [(fields.get("info"), False)]
         self.is_shut_down = False
         self.logs_to_events = False
+        self.unpinned = 0
         self.pipes: list[Pipe] = []
 
     def push(self, *events: Any) -> None:
@@ -174,8 +182,27 @@ class Plane:
     def set_info(self, info: Any, *, announce: bool = False) -> None:
         self.infos.append((info, announce))
 
-    def add_account(self, name: str) -> None:
-        self.calls.append(("add_account", name))
+    def set_limits(self, limits: Any) -> None:
+        self.calls.append(("set_limits", limits))
+
+    def set_gate(self, gate: Any) -> None:
+        self.calls.append(("set_gate", gate))
+
+    def set_tls(self, tls: Any) -> None:
+        self.calls.append(("set_tls", tls))
+
+    def set_account(self, table: Any) -> None:
+        self.calls.append(("set_account", table))
+
+    def remove_account(self, name: str) -> None:
+        self.calls.append(("remove_account", name))
+
+    def reauthorize(self) -> None:
+        self.calls.append(("reauthorize",))
+
+    def drop_unpinned(self) -> int:
+        self.calls.append(("drop_unpinned",))
+        return self.unpinned
 
     def set_system_account(self, name: str) -> None:
         self.calls.append(("set_system_account", name))
@@ -190,8 +217,10 @@ class Plane:
     def refuse(self, refusals: list[Any]) -> None:
         self.refused.append(refusals)
 
-    def close(self, connection: int, reason: str) -> None:
+    def close(self, connection: int, reason: str, *, error: str = "") -> None:
         self.closed.append((connection, reason))
+        if error:
+            self.calls.append(("close", connection, error))
 
     def connections(self) -> list[int]:
         return list(self.open_connections)

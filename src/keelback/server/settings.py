@@ -70,6 +70,12 @@ class LogSettings(Record):
     file: str = ""
     to_python: bool = False
     """Without a file: to Python's `logging` (embedded) instead of standard error."""
+    size_limit: int = 0
+    max_files: int = 0
+    syslog: bool = False
+    remote_syslog: str = ""
+    json: bool = False
+    trace_system: bool = False
 
 
 class LameDuckSettings(Record):

@@ -97,8 +97,8 @@ def test_accounts_exist_before_anybody_can_connect() -> None:
     users = (User(name="a", account="B"), User(name="b", account="A"))
     plane = started(lifecycle_of(auth=AuthRules(users=users, accounts_declared=("C",))))
     names = [call[0] for call in plane.calls]
-    assert [call[1] for call in plane.calls if call[0] == "add_account"] == ["A", "B", "C"]
-    assert names.index("listen") > names.index("add_account") + 2
+    assert [call[1].name for call in plane.calls if call[0] == "set_account"] == ["A", "B", "C"]
+    assert names.index("listen") > names.index("set_account") + 2
 
 
 def test_an_address_in_use_is_told_as_go_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
