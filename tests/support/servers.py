@@ -74,11 +74,17 @@ def require(target: Target) -> list[str]:
 class ServerProcess:
     """One running server on 127.0.0.1. A context manager; stopped by its pid.
 
-    The configuration must not name a client port: address and port are given as flags.
+    The configuration must not name a client port: address and port are given as flags, unless
+    they are left to it.
     """
 
     def __init__(
-        self, target: Target, config: str = "", *arguments: str, port: int | None = None
+        self,
+        target: Target,
+        config: str = "",
+        *arguments: str,
+        port: int | None = None,
+        listens_by_flags: bool = True,
     ) -> None:
         """Describe a server; `start` (or `with`) starts it.
 
@@ -87,12 +93,14 @@ class ServerProcess:
             config: the text of its configuration file; without any, none is named.
             arguments: further flags for its command line.
             port: where it listens; without one the system chooses, and the log tells.
+            listens_by_flags: False leaves address and port to the configuration.
         """
         self.target: Target = target
         self.config = config
         self.host = "127.0.0.1"
         self.port = port or 0
-        self._arguments = arguments
+        self.arguments = arguments
+        self._listens_by_flags = listens_by_flags
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES_MAX)
@@ -161,13 +169,15 @@ class ServerProcess:
         Raises:
             ServerFailedError: it ended, or took longer than 20 s; the message has the log.
         """
-        command = [*require(self.target), "-a", self.host, "-p", str(self.port or -1)]
+        command = require(self.target)
+        if self._listens_by_flags:
+            command += ["-a", self.host, "-p", str(self.port or -1)]
         if self.config:
             config_path = self.directory / "server.conf"
             config_path.write_text(self.config, encoding="utf-8")
             command += ["-c", str(config_path)]
         self._process = subprocess.Popen(
-            [*command, *self._arguments],
+            [*command, *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
