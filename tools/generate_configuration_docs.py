@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keelback.options import (
+    AccountLimitOptions,
     AccountOptions,
     AuthorizationOptions,
     CertificateOptions,
+    LabelOptions,
     LameDuckOptions,
     LimitOptions,
     LogOptions,
+    MonitorOptions,
     PermissionOptions,
     ResponseRules,
     ServerOptions,
@@ -25,7 +28,7 @@ from keelback.options import (
     later,
 )
 from keelback.options.flag_table import SECTIONS
-from keelback.options.server import NESTED
+from keelback.options.kinds import NESTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +43,8 @@ BLOCKS: tuple[tuple[str, type[Block]], ...] = (
     ("The server", ServerOptions),
     ("Limits", LimitOptions),
     ("Log", LogOptions),
+    ("Monitoring", MonitorOptions),
+    ("Tags and metadata", LabelOptions),
     ("Lame duck mode", LameDuckOptions),
     ("TLS", TlsOptions),
     ("Several certificates", CertificateOptions),
@@ -49,6 +54,7 @@ BLOCKS: tuple[tuple[str, type[Block]], ...] = (
     ("Subjects", SubjectRules),
     ("Responses", ResponseRules),
     ("Accounts", AccountOptions),
+    ("Limits of an account", AccountLimitOptions),
 )
 
 INTRODUCTION = """\
@@ -85,9 +91,7 @@ def page() -> str:
     for title, block in BLOCKS:
         where = f"Block `{block.block_path}`. " if block.block_path else "At the top level. "
         parts.append(f"## {title}\n\n{where}{summary(block)}\n\n{table(block)}")
-    keys = ", ".join(f"`{key}`" for key in sorted(later.KEYS))
-    parts.append(f"## Not supported yet\n\nRefused by name at the top level: {keys}.\n")
-    parts.append(flags())
+    parts += [not_supported(), flags()]
     return "\n".join(parts)
 
 
@@ -123,6 +127,45 @@ def row(described: Option) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+NOT_SUPPORTED = """\
+## Not supported yet
+
+Known, so that a spelling mistake inside is told today, and refused by name. What switches such a
+capability off (`jetstream: false`, `jetstream { enabled: false }`, `ocsp: false`,
+`proxy_required: false`, `prof_port: 0`) is accepted.
+
+| block | keys |
+|---|---|
+"""
+
+
+def not_supported() -> str:
+    """The keys that are refused, by the block in which they stand."""
+    blocks = (
+        ("the top level", later.TOP),
+        ("`authorization`", later.AUTHORIZATION),
+        ("`users`", later.USER),
+        ("`accounts.<name>`", later.ACCOUNT),
+        ("`tls`", later.TLS),
+    )
+    lines = [f"| {where} | {shape_keys(shape)} |" for where, shape in blocks]
+    lines += [
+        f"| `{names.split('/')[0]}` | {shape_keys(shape)} |"
+        for names, shape in sorted(later.TOP.blocks.items())
+        if shape is not None and shape.blocks
+    ]
+    return NOT_SUPPORTED + "\n".join(lines) + "\n"
+
+
+def shape_keys(shape: later.Shape) -> str:
+    """The keys of a block, aliases in parentheses."""
+    shown: list[str] = []
+    for names in sorted(shape.blocks):
+        key, *aliases = (f"`{name}`" for name in names.split("/"))
+        shown.append(key + (f" ({', '.join(aliases)})" if aliases else ""))
+    return ", ".join(shown)
+
+
 def flags() -> str:
     """The flags, by the option that they set."""
     lines = ["## Flags", "", "| flag | option | meaning |", "|---|---|---|"]
@@ -134,7 +177,8 @@ def flags() -> str:
             option = f"`{flag.option}`" if flag.option else ""
             meaning = flag.help if flag.is_supported else "Not supported yet."
             placeholder = f" `{flag.placeholder}`" if flag.placeholder else ""
-            lines.append(f"| {names}{placeholder} | {option} | {meaning} |")
+            cells = (names + placeholder, option, meaning.replace("<", "\\<"))
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -61,6 +61,8 @@ class Lexer:
         self._counted_to = 0
         self._line = 1
         self._newline_at = 0
+        # Where each of these characters stands next, so that each is looked for once.
+        self._next_at: dict[str, int] = {}
 
     # Places and errors
 
@@ -144,8 +146,7 @@ class Lexer:
 
     def skip_comment(self) -> None:
         """Skip to the end of the line, which stays (or to a NUL byte)."""
-        ends = (self.text.find(stop, self.position) for stop in NEWLINES + END)
-        self.position = min((end for end in ends if end >= 0), default=len(self.text))
+        self.position = min(self._next(stop, self.position) for stop in NEWLINES + END)
 
     @property
     def at_comment(self) -> bool:
@@ -419,10 +420,20 @@ class Lexer:
 
     def _find(self, char: str, start: int) -> int:
         """Where `char` or a NUL byte stands next, or the end."""
-        end = self.text.find(END, start)
-        end = len(self.text) if end < 0 else end
+        end = self._next(END, start)
         found = self.text.find(char, start, end)
         return end if found < 0 else found
+
+    def _next(self, char: str, start: int) -> int:
+        """Where `char` stands next, or the end of the text; remembered, as `start` only grows.
+
+        Without that, a text of many short strings would be searched to its end for each of them.
+        """
+        at = self._next_at.get(char, -1)
+        if at < start:
+            at = self.text.find(char, start)
+            at = self._next_at[char] = len(self.text) if at < 0 else at
+        return at
 
 
 def _decode(raw: str) -> str:

@@ -86,6 +86,7 @@ class _Session:
                 hint="a file may include others, but none that leads back to itself",
             )
         self.open_files.append(real_path)
+        self._files += 1
         try:
             return self.parse(content, path, used_at)
         finally:
@@ -93,7 +94,6 @@ class _Session:
 
     def parse(self, content: bytes, file: str, used_at: Place) -> Value:
         self._bytes += len(content)
-        self._files += 1
         for amount, most, what in (
             (len(content), FILE_BYTES_MAX, "bytes in one file"),
             (self._bytes, TOTAL_BYTES_MAX, "bytes in all files"),

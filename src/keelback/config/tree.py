@@ -104,7 +104,9 @@ def _measure(data: Data) -> tuple[int, int]:
         children = data.values()
     else:
         return 0, 1
-    depth = weight = 0
+    depth = 0
+    # Keys are written out as often as their map is.
+    weight = sum(map(len, data)) // STRING_BYTES_PER_WEIGHT if isinstance(data, dict) else 0
     for child in children:
         depth = max(depth, child.depth)
         weight += child.weight

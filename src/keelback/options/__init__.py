@@ -6,23 +6,28 @@ from the blocks in this package, one file for each.
 
 from __future__ import annotations
 
-from keelback.options.accounts import AccountOptions
+from keelback.options.accounts import AccountLimitOptions, AccountOptions
 from keelback.options.authorization import AuthorizationOptions
+from keelback.options.labels import LabelOptions
 from keelback.options.lame_duck import LameDuckOptions
 from keelback.options.limits import LimitOptions
 from keelback.options.log import LogOptions
+from keelback.options.monitor import MonitorOptions
 from keelback.options.permissions import PermissionOptions, ResponseRules, SubjectRules
 from keelback.options.server import ServerOptions
 from keelback.options.tls import CertificateOptions, TlsOptions
 from keelback.options.users import UserOptions
 
 __all__ = [
+    "AccountLimitOptions",
     "AccountOptions",
     "AuthorizationOptions",
     "CertificateOptions",
+    "LabelOptions",
     "LameDuckOptions",
     "LimitOptions",
     "LogOptions",
+    "MonitorOptions",
     "PermissionOptions",
     "ResponseRules",
     "ServerOptions",

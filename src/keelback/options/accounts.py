@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from keelback.config.gotext import quote, show
 from keelback.errors import ConfigError
+from keelback.options import later
 from keelback.options.fields import Block, Reload, option, options
-from keelback.options.kinds import TEXT, Anything
+from keelback.options.kinds import SMALL_INTEGER, TEXT, Anything
 from keelback.options.nkeys import ACCOUNT, is_public_nkey
 from keelback.options.permissions import PermissionOptions, read_permissions
 from keelback.options.users import UserOptions, read_users, with_default_permissions
@@ -18,6 +19,53 @@ if TYPE_CHECKING:
 
 GLOBAL_ACCOUNT = "$G"
 SYSTEM_ACCOUNT = "$SYS"
+
+
+@options("accounts.<name>.limits")
+class AccountLimitOptions(Block):
+    """What all clients of one account may use together; -1 is without limit."""
+
+    max_connections: int = option(
+        SMALL_INTEGER,
+        default=-1,
+        aliases=("max_conn",),
+        unit="connections",
+        minimum=-1,
+        reload=Reload.LIVE,
+        help="Most client connections of the account.",
+    )
+    max_subscriptions: int = option(
+        SMALL_INTEGER,
+        default=-1,
+        aliases=("max_subs",),
+        unit="subscriptions",
+        minimum=-1,
+        reload=Reload.LIVE,
+        help="Most subscriptions of each connection of the account.",
+    )
+    max_payload: int = option(
+        SMALL_INTEGER,
+        default=-1,
+        aliases=("max_pay",),
+        unit="bytes",
+        minimum=-1,
+        reload=Reload.LIVE,
+        help="Largest payload that a client of the account may publish.",
+    )
+    max_leafnodes: int = option(
+        SMALL_INTEGER,
+        default=-1,
+        aliases=("max_leafs",),
+        unit="connections",
+        minimum=-1,
+        reload=Reload.LIVE,
+        help="Most leaf nodes of the account; there are none yet.",
+    )
+
+
+LIMIT_KEYS = {
+    key: name for name, o in AccountLimitOptions.options_by_name.items() for key in o.keys
+}
 
 
 @options("accounts.<name>")
@@ -42,19 +90,16 @@ class AccountOptions(Block):
         reload=Reload.LIVE,
         help="Permissions of users that have none of their own.",
     )
+    limits: AccountLimitOptions = option(
+        Anything("a map", "{ max_connections: 100 }"),
+        default=AccountLimitOptions(),
+        default_text="no limits",
+        reload=Reload.LIVE,
+        help="Limits of the account as a whole.",
+    )
 
 
-KEYS = ("nkey", "users", "default_permissions")
-UNSUPPORTED_KEYS = (
-    "imports",
-    "exports",
-    "jetstream",
-    "mappings",
-    "maps",
-    "limits",
-    "msg_trace",
-    "trace_dest",
-)
+KEYS = ("nkey", "users", "default_permissions", "limits")
 
 
 def read_accounts(
@@ -103,6 +148,7 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
     nkey = ""
     users: tuple[UserOptions, ...] = ()
     permissions: PermissionOptions | None = None
+    limits = AccountLimitOptions()
     for key, item in fields.items():
         lower = key.lower()
         try:
@@ -112,9 +158,9 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
                 users = read_users(item, report, names_place=False)
             elif lower == "default_permissions":
                 permissions = read_permissions(item, report)
-            elif lower in UNSUPPORTED_KEYS:
-                report.unsupported(key, item)
-            else:
+            elif lower == "limits":
+                limits = _read_limits(item, report)
+            elif not later.ACCOUNT.refuse(key, item, report):
                 report.unknown(key, item, KEYS)
         except ConfigError as error:
             report.errors.append(error)
@@ -123,7 +169,27 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
         nkey=nkey,
         users=with_default_permissions(users, permissions),
         default_permissions=permissions,
+        limits=limits,
     )
+
+
+def _read_limits(value: Value, report: Report) -> AccountLimitOptions:
+    if not isinstance(value.data, dict):
+        problem = f"Expected account limits to be a map/struct, got {show(value.data)}"
+        raise ConfigError(value.place, problem, hint="write `limits { max_connections: 100 }`")
+    found: dict[str, object] = {}
+    for key, item in value.data.items():
+        name = LIMIT_KEYS.get(key.lower())
+        if name is not None:
+            kind = AccountLimitOptions.options_by_name[name].kind
+            try:
+                found[name] = kind.read(key, item, report)
+            except ConfigError as error:
+                report.errors.append(error)
+        elif not item.is_variable:
+            problem = f"Unknown field {quote(key)} parsing account limits"
+            report.unknown(key, item, LIMIT_KEYS, problem=problem)
+    return AccountLimitOptions(**found)  # type: ignore[arg-type]  # read by name just above
 
 
 def _read_nkey(value: Value) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keelback.config.gotext import show
 from keelback.errors import ConfigError
+from keelback.options import later
 from keelback.options.fields import Block, Reload, option, options
 from keelback.options.kinds import DURATION, TEXT, Anything, seconds_of, text_of
 from keelback.options.permissions import PermissionOptions, read_permissions
@@ -68,7 +69,6 @@ class AuthorizationOptions(Block):
 
 
 KEYS = {key: name for name, o in AuthorizationOptions.options_by_name.items() for key in o.keys}
-UNSUPPORTED_KEYS = ("auth_callout", "auth_hook", "proxy_required")
 
 
 def read_authorization(value: Value, report: Report) -> tuple[AuthorizationOptions, bool]:
@@ -93,9 +93,7 @@ def read_authorization(value: Value, report: Report) -> tuple[AuthorizationOptio
                 found[name] = read_timeout(key, item, report, "authorization")
             elif name is not None:
                 found[name] = text_of(item)
-            elif key.lower() in UNSUPPORTED_KEYS:
-                report.unsupported(key, item)
-            else:
+            elif not later.AUTHORIZATION.refuse(key, item, report):
                 report.unknown(key, item, KEYS)
         except ConfigError as error:
             report.errors.append(error)

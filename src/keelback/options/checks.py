@@ -5,9 +5,11 @@ Source: nats-server 2.15 `server/server.go`, `validateOptions`; bounds of single
 
 from __future__ import annotations
 
-from keelback.config.gotext import duration_text
+from keelback.config.gotext import duration_text, quote
 from keelback.errors import ConfigError
+from keelback.options.accounts import GLOBAL_ACCOUNT
 from keelback.options.kinds import NANOSECONDS_PER_SECOND
+from keelback.options.log import SYSLOG_SCHEMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +20,21 @@ if TYPE_CHECKING:
     from keelback.options.server import ServerOptions
 
 
-def check(options: ServerOptions, places: Mapping[str, Place]) -> list[ConfigError]:
-    """Everything that is wrong with a complete set of options; nats-server's texts stand first."""
-    return [*_across_fields(options), *_bounds(options, places), *_certificates(options)]
+def check(
+    options: ServerOptions, places: Mapping[str, Place], *, names_system_account: bool
+) -> list[ConfigError]:
+    """Everything that is wrong with a complete set of options; nats-server's texts stand first.
+
+    `names_system_account` is whether the system account was given: it must then be there.
+    """
+    return [
+        *_across_fields(options),
+        *(_system_account(options, places) if names_system_account else ()),
+        *_bounds(options, places),
+        *_certificates(options),
+        *_monitoring(options, places),
+        *_syslog(options, places),
+    ]
 
 
 def _across_fields(options: ServerOptions) -> Iterator[ConfigError]:
@@ -65,10 +79,63 @@ def _no_auth_user(options: ServerOptions) -> Iterator[ConfigError]:
         )
 
 
+def _system_account(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
+    name = options.system_account
+    if name != GLOBAL_ACCOUNT and name not in {account.name for account in options.accounts}:
+        yield ConfigError(
+            places.get("system_account"),
+            "error resolving system account: account missing",
+            hint=f"add {name} to `accounts`, or leave `system_account` out",
+            names_place=False,
+        )
+
+
+def _monitoring(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
+    monitor = options.monitor
+    http, https = monitor.http_port, monitor.https_port
+    if http and https:
+        yield ConfigError(
+            places.get("https_port"),
+            f"Can't start monitoring: can't specify both HTTP ({http}) and HTTPs ({https}) ports",
+            hint="keep one of them",
+            names_place=False,
+        )
+    elif https and options.tls is None:
+        yield ConfigError(
+            places.get("https_port"),
+            "Can't start monitoring: TLS cert and key required for HTTPS",
+            hint="add a `tls` block: monitoring has the same certificates as clients",
+            names_place=False,
+        )
+    if bool(monitor.monitor_user) != bool(monitor.monitor_password):
+        given = "monitor_user" if monitor.monitor_user else "monitor_password"
+        other = "monitor_password" if monitor.monitor_user else "monitor_user"
+        problem = f"{given} without {other} admits nobody"
+        yield ConfigError(places.get(given), problem, hint=f"give both, or neither ({other})")
+
+
+def _syslog(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
+    url, log = options.log.remote_syslog, options.log
+    scheme, colon, _ = url.partition(":")
+    if url and not log.log_file and (not colon or scheme.lower() not in SYSLOG_SCHEMES):
+        yield ConfigError(
+            places.get("remote_syslog"),
+            f"error invalid network type: {quote(scheme.lower() if colon else '')}",
+            hint="write `udp://host:514`, `tcp://host:514` or `unix:///dev/log`",
+            names_place=False,
+        )
+
+
 def _bounds(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
-    blocks: list[Block] = [options, options.limits, options.lame_duck, options.authorization]
-    blocks += [options.tls] if options.tls is not None else []
-    for block in blocks:
+    blocks: list[tuple[str, Block]] = [
+        (block.block_path, block)
+        for block in (
+            *(options, options.limits, options.log, options.monitor, options.lame_duck),
+            *(options.authorization, *(() if options.tls is None else (options.tls,))),
+        )
+    ]
+    blocks += [(f"accounts.{account.name}.limits", account.limits) for account in options.accounts]
+    for block_path, block in blocks:
         for name, described in block.options_by_name.items():
             value = getattr(block, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -76,11 +143,11 @@ def _bounds(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[Con
             least, most = described.minimum, described.maximum
             if (least is None or value >= least) and (most is None or value <= most):
                 continue
-            path = ".".join(part for part in (block.block_path, described.key) if part)
+            path = ".".join(part for part in (block_path, described.key) if part)
             unit = {"duration": " seconds", "bytes": " bytes"}.get(described.unit, "")
             low, high = _plain(least or 0), "" if most is None else _plain(most)
             allowed = f"from {low}{unit}" if most is None else f"from {low} to {high}{unit}"
-            place = places.get(name) if block.block_path == "" else None
+            place = places.get(name) if block_path == "" else None
             problem = f"{path} is {_plain(value)}, allowed is {allowed}"
             yield ConfigError(place, problem, hint=described.help)
 

@@ -7,12 +7,15 @@ Source of order and texts: nats-server 2.15 `server/opts.go`, `main.go`, checked
 from __future__ import annotations
 
 from keelback.config.gotext import quote
-from keelback.errors import ConfigError, ConfigRejected, UsageError
+from keelback.config.tree import Value
+from keelback.errors import ConfigError, ConfigRejected, Place, UsageError
 from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.options.fields import replaced
 from keelback.options.flag_table import FLAGS, help_text, tls_help_text
 from keelback.options.flags import Given, parse_flags
 from keelback.options.load import Draft, load_file
+from keelback.options.log import LogOptions
+from keelback.options.report import Report
 from keelback.options.tls import TlsOptions, file_problem
 
 TYPE_CHECKING = False
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
 
     from keelback.errors import KeelbackError
     from keelback.options.server import ServerOptions
-
-"""The version of nats-server whose behaviour Keelback has, and announces."""
 
 PROGRAM = "nats-server"
 _TLS_FLAGS = ("tls", "tlsverify", "tlscert", "tlskey", "tlscacert")
@@ -38,7 +39,7 @@ class CommandLine:
     """The outcome. With `options`, run; without, exit with `exit_code` when all is printed.
 
     `standard_error` may hold warnings beside options. `given` are the flags, which a reload lays
-    over the file again.
+    over the file again. `signal` is what `--signal` was given: send it, and exit.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class CommandLine:
         standard_error: str = "",
         exit_code: int = 0,
         given: Given | None = None,
+        signal: str = "",
     ) -> None:
+        self.signal = signal
         self.options = options
         self.standard_output = standard_output
         self.standard_error = standard_error
@@ -72,7 +75,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     try:
         return _configured(given)
     except (ConfigError, UsageError) as error:
-        return CommandLine(standard_error=f"{PROGRAM}: {_told(error)}", exit_code=1, given=given)
+        return CommandLine(standard_error=error_text(error), exit_code=1, given=given)
 
 
 def apply_flags(given: Given, draft: Draft) -> None:
@@ -80,11 +83,16 @@ def apply_flags(given: Given, draft: Draft) -> None:
 
     Raises:
         UsageError: TLS flags that are not enough, or name files that cannot be used.
+        ConfigError: a value that its option cannot have.
     """
     for _, flag, value in given.values:
         if flag.option:
             draft.values[flag.option] = value
             draft.places.pop(flag.option, None)
+            if flag.option == "log_format":
+                LogOptions.options_by_name["log_format"].kind.read(
+                    "log_format", Value(str(value), Place("--log_format")), Report()
+                )
     for name, options in _TRACING_FLAGS.items():
         value = given.last(name)
         if value is not None:
@@ -96,6 +104,12 @@ def apply_flags(given: Given, draft: Draft) -> None:
     }
     draft.authorization = replaced(draft.authorization, **credentials)
     _apply_tls_flags(given, draft)
+
+
+def error_text(error: KeelbackError) -> str:
+    """What the command prints of an error, as nats-server does; hints on lines of their own."""
+    told = (*error.warnings, *error.errors) if isinstance(error, ConfigRejected) else (error,)
+    return f"{PROGRAM}: " + "".join(_with_hint(str(each), each) for each in told)
 
 
 def version_text() -> str:
@@ -129,6 +143,8 @@ def _configured(given: Given) -> CommandLine:
     if given.words:
         problem = f"unrecognized command: {quote(given.words[0])}"
         raise UsageError(problem, hint="options begin with a dash; see --help")
+    if given.last("signal"):
+        return CommandLine(signal=str(given.last("signal")), given=given)
     for name, flag, value in given.values:
         if not flag.is_supported and value not in ("", 0, False):
             problem = f"flag -{name} is not supported yet"
@@ -179,12 +195,6 @@ def _apply_tls_flags(given: Given, draft: Draft) -> None:
     problem = file_problem(draft.tls)
     if problem:
         raise UsageError(problem)
-
-
-def _told(error: KeelbackError) -> str:
-    if isinstance(error, ConfigRejected):
-        return "".join(_with_hint(str(each), each) for each in (*error.warnings, *error.errors))
-    return _with_hint(str(error), error)
 
 
 def _with_hint(message: str, error: KeelbackError) -> str:

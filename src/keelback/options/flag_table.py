@@ -1,6 +1,6 @@
 """Every flag of the server, by sections, and the help that lists them.
 
-Names and meanings are nats-server's; `--threads` is ours.
+Names and meanings are nats-server's; `--threads` and `--log_format` are ours.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
             Flag(
                 "ports_file_dir",
                 "text",
-                "Directory for a file that lists the ports in use",
+                "Directory for a file that lists the ports in use (<executable>_<pid>.ports)",
                 placeholder="<dir>",
                 option="ports_file_dir",
             ),
@@ -71,23 +71,24 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
             Flag(
                 "m http_port",
                 "number",
-                "Port for monitoring over HTTP",
+                "Port for monitoring over HTTP; -1 takes a free one",
                 placeholder="<port>",
-                is_supported=False,
+                option="http_port",
             ),
             Flag(
                 "ms https_port",
                 "number",
-                "Port for monitoring over HTTPS",
+                "Port for monitoring over HTTPS; -1 takes a free one",
                 placeholder="<port>",
-                is_supported=False,
+                option="https_port",
             ),
             Flag(
                 "sl signal",
                 "text",
-                "Signal a running server",
+                "Send a running server a signal, and exit: ldm, stop, quit, term, reopen or "
+                "reload. <pid> is a process id, a pid file, or a beginning of ids and a `*`; "
+                "without it, the one server that runs",
                 placeholder="<signal>[=<pid>]",
-                is_supported=False,
             ),
         ),
     ),
@@ -112,30 +113,37 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
             ),
             Flag("D debug", "nothing", "Debugging lines", option="debug"),
             Flag("V trace", "nothing", "Every protocol message", option="trace"),
-            Flag("VV", "nothing", "Protocol messages, those of the system account too"),
+            Flag("VV", "nothing", "-V, and protocol messages of the system account"),
             Flag("DV", "nothing", "-D and -V"),
             Flag("DVV", "nothing", "-D and -VV"),
-            Flag("s syslog", "nothing", "Log to syslog", is_supported=False),
+            Flag("s syslog", "nothing", "Log to the syslog of this machine", option="syslog"),
             Flag(
                 "r remote_syslog",
                 "text",
-                "Log to a syslog server",
+                "Log to a syslog server, such as udp://localhost:514",
                 placeholder="<url>",
-                is_supported=False,
+                option="remote_syslog",
             ),
             Flag(
                 "log_size_limit",
                 "number",
-                "Rotate the log file above this size",
+                "Put the log file aside above this size (default: no limit)",
                 placeholder="<bytes>",
-                is_supported=False,
+                option="log_size_limit",
             ),
             Flag(
                 "max_traced_msg_len",
                 "number",
-                "Payload bytes to print of a traced message",
+                "How much of a payload is traced (default: all)",
                 placeholder="<bytes>",
-                is_supported=False,
+                option="max_traced_msg_len",
+            ),
+            Flag(
+                "log_format",
+                "text",
+                "Lines for people, or a JSON object on each line (default: text)",
+                placeholder="text|json",
+                option="log_format",
             ),
         ),
     ),
@@ -165,11 +173,11 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
     (
         "JetStream",
         (
-            Flag("js jetstream", "nothing", "JetStream", is_supported=False),
+            Flag("js jetstream", "nothing", "Enable JetStream", is_supported=False),
             Flag(
                 "sd store_dir",
                 "text",
-                "Directory of its files",
+                "Directory for the files of JetStream",
                 placeholder="<dir>",
                 is_supported=False,
             ),
@@ -240,6 +248,7 @@ FLAGS: dict[str, Flag] = {
 }
 
 _HELP_COLUMN = 38
+_HELP_WIDTH = 100
 _SHORT_NAME_CHARS = 2
 
 
@@ -250,15 +259,13 @@ def help_text() -> str:
         "Usage: keelback-server [options]",
         "",
         "A NATS server. Takes nats-server's options, configuration files and signals.",
+        "An option has one dash or two, and its value behind a blank or `=`.",
     ]
     later: list[str] = []
     for title, flags in SECTIONS:
-        supported = [flag for flag in flags if flag.is_supported]
-        later += [_spelled(flag, -1) for flag in flags if not flag.is_supported]
-        if supported:
-            lines += ["", f"{title} options:", *map(_help_line, supported)]
-    lines += ["", "Options of nats-server that are not supported yet, and refused:"]
-    lines += _wrapped(later)
+        lines += _section(title, [flag for flag in flags if flag.is_supported])
+        later += _section(title, [flag for flag in flags if not flag.is_supported])
+    lines += ["", "Not supported yet, and refused:", *later]
     return "\n".join(lines) + "\n"
 
 
@@ -289,29 +296,30 @@ Curve preferences:
 """
 
 
-def _help_line(flag: Flag) -> str:
-    spelled = _spelled(flag, 0)
-    separator = "  " if len(spelled) < _HELP_COLUMN else "\n" + " " * (_HELP_COLUMN + 2)
-    return spelled.ljust(_HELP_COLUMN) + separator + flag.help
+def _section(title: str, flags: list[Flag]) -> list[str]:
+    lines = [line for flag in flags for line in _help_lines(flag)]
+    return ["", f"{title} options:", *lines] if lines else []
 
 
-def _spelled(flag: Flag, indent: int) -> str:
+def _help_lines(flag: Flag) -> list[str]:
+    spelled = _spelled(flag)
+    lines = [spelled.ljust(_HELP_COLUMN) + "  "]
+    if len(spelled) > _HELP_COLUMN:
+        lines = [spelled, " " * (_HELP_COLUMN + 2)]
+    for word in flag.help.split():
+        if len(lines[-1]) + len(word) > _HELP_WIDTH:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * (_HELP_COLUMN + 2))
+        lines[-1] += f"{word} "
+    lines[-1] = lines[-1].rstrip()
+    return lines
+
+
+def _spelled(flag: Flag) -> str:
     # A name of one or two letters takes one dash, as in nats-server's help; two work as well.
     names = ", ".join(
         f"-{name}" if len(name) <= _SHORT_NAME_CHARS or name.isupper() else f"--{name}"
         for name in flag.names
     )
     text = f"{names} {flag.placeholder}".rstrip()
-    if indent < 0:
-        return names
     return ("    " if text[1] != "-" else "        ") + text
-
-
-def _wrapped(words: list[str], width: int = 92) -> list[str]:
-    lines = ["   "]
-    for word in words:
-        if len(lines[-1]) + len(word) + 2 > width:
-            lines.append("   ")
-        lines[-1] += f" {word};"
-    lines[-1] = lines[-1].rstrip(";")
-    return lines

@@ -194,6 +194,25 @@ class StrictDuration(Duration):
         raise self.fail(value, "string")
 
 
+class Choice(Kind):
+    """One of a few words, in lower case."""
+
+    __slots__ = ("choices",)
+
+    def __init__(self, name: str, example: str, choices: tuple[str, ...]) -> None:
+        super().__init__(name, example)
+        self.choices = choices
+
+    def read(self, key: str, value: Value, report: Report) -> str:  # noqa: ARG002
+        """Read one of the words."""
+        word = text_of(value, self)
+        if word not in self.choices:
+            *before, last = (f"'{choice}'" for choice in self.choices)
+            problem = f"{key.lower()} must be {', '.join(before)} or {last}"
+            raise ConfigError(value.place, problem, hint=f"write `{key}: {self.example}`")
+        return word
+
+
 class Anything(Kind):
     """A value with a shape of its own; its block reads it."""
 
@@ -202,8 +221,10 @@ class Anything(Kind):
         raise NotImplementedError
 
 
+NESTED = Anything("a block of its own", "")
 FLAG = Flag("a boolean", "true")
 INTEGER = Integer("a number", "1000")
+SMALL_INTEGER = SmallInteger("a number", "1000")
 SIZE = Size("a size without quotes", "1MB", "bytes")
 LARGE_SIZE = LargeSize("a size without quotes", "64MB", "bytes")
 CONNECTION_COUNT = ConnectionCount("a number", "1000")

@@ -14,7 +14,11 @@ from keelback.options.kinds import (
     OPTIONAL_COUNT,
     SIZE,
     TOKEN_COUNT,
+    Choice,
 )
+
+WRITE_TIMEOUTS = ("default", "close", "retry")
+CLOSED_CLIENTS_MAX = 1_000_000
 
 
 @options("")
@@ -97,9 +101,47 @@ class LimitOptions(Block):
         minimum=0.001,
         help="How long a write to a client may take before the client counts as a slow consumer.",
     )
+    write_timeout: str = option(
+        Choice("default, close or retry", "close", WRITE_TIMEOUTS),
+        default="default",
+        help="What happens to a client whose write took longer than `write_deadline`: it is cut "
+        "off (`close`, and the default), or the rest is written later (`retry`).",
+    )
     no_fast_producer_stall: bool = option(
         FLAG,
         default=False,
         reload=Reload.LIVE,
         help="Never make a publisher wait for a subscriber that falls behind.",
+    )
+    disable_sublist_cache: bool = option(
+        FLAG,
+        default=False,
+        aliases=("no_sublist_cache",),
+        help="Look up the subscribers of every message anew.",
+    )
+    max_closed_clients: int = option(
+        INTEGER,
+        default=10_000,
+        unit="connections",
+        zero_is_default=True,
+        minimum=1,
+        maximum=CLOSED_CLIENTS_MAX,
+        help="How many closed connections monitoring remembers.",
+    )
+    connect_error_reports: int = option(
+        INTEGER,
+        default=3600,
+        zero_is_default=True,
+        unit="attempts",
+        reload=Reload.LIVE,
+        help="Every how many failed attempts at another server one is logged. There are no "
+        "connections to other servers yet.",
+    )
+    reconnect_error_reports: int = option(
+        INTEGER,
+        default=1,
+        zero_is_default=True,
+        unit="attempts",
+        reload=Reload.LIVE,
+        help="The same once a connection was there before.",
     )

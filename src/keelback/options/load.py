@@ -38,7 +38,13 @@ else:
         return value
 
 
-SPECIAL_KEYS = ("listen", "tls", "authorization", "accounts")
+ADDRESS_KEYS = {
+    # key: the options that its host and its port are
+    "listen": ("host", "port"),
+    "http": ("http_host", "http_port"),
+    "https": ("http_host", "https_port"),
+}
+BLOCK_KEYS = ("tls", "authorization", "accounts")
 OPTIONS_BY_KEY: dict[str, Option] = {
     key: described
     for block in flat_blocks()
@@ -46,7 +52,7 @@ OPTIONS_BY_KEY: dict[str, Option] = {
     if described.kind is not NESTED
     for key in described.keys
 }
-KNOWN_KEYS = (*OPTIONS_BY_KEY, *SPECIAL_KEYS)
+KNOWN_KEYS = (*OPTIONS_BY_KEY, *ADDRESS_KEYS, *BLOCK_KEYS)
 
 
 class Draft:
@@ -72,7 +78,7 @@ class Draft:
         if not authorization.timeout:
             timeout = (self.tls.timeout or TLS_TIMEOUT_S) + 1.0 if self.tls else AUTH_TIMEOUT_S
             authorization = replaced(authorization, timeout=timeout)
-        if self.values.get("trace_verbose"):
+        if self.values.get("trace_verbose") or self.values.get("trace_headers"):
             self.values["trace"] = True
         tls = self.tls
         if tls is not None and not tls.timeout:
@@ -91,11 +97,15 @@ class Draft:
             config_file=self.config_file,
             config_digest=self.config_digest,
         )
-        errors = check(options, self.places)
+        errors = check(options, self.places, names_system_account=self._names_system_account)
         if errors:
             raise ConfigRejected(errors, self.warnings)
         # Port 0 asks the system for a free one; typed, 0 stands for the default.
         return replaced(options, port=0) if options.port < 0 else options
+
+    @property
+    def _names_system_account(self) -> bool:
+        return bool(self.values.get("system_account"))
 
     def _block(self, block: type[B], **more: object) -> B:
         values = {
@@ -110,15 +120,21 @@ TLS_TIMEOUT_S = 2.0
 AUTH_TIMEOUT_S = 2.0
 
 
-def load_file(path: str) -> Draft:
-    """Read a configuration file.
+def load_file(path: str, overrides: Mapping[str, object] | None = None) -> Draft:
+    """Read a configuration file, and lay Python data over it; a block replaces the file's.
 
     Raises:
         ConfigSyntaxError: it cannot be read.
         ConfigRejected: with everything that is wrong in it, and its warnings.
     """
     tree = parse_file(path)
-    draft = _read_tree(tree, path)
+    whole = tree
+    if overrides:
+        assert isinstance(tree.data, dict)  # noqa: S101 - a whole file is a map
+        replaced_keys = {key.lower() for key in overrides}
+        pairs = {key: item for key, item in tree.data.items() if key.lower() not in replaced_keys}
+        whole = Value({**pairs, **_mapping_data(overrides)}, tree.place)
+    draft = _read_tree(whole, path)
     draft.config_file = path
     draft.config_digest = digest(tree)
     return draft
@@ -131,8 +147,11 @@ def load_text(text: str | bytes) -> Draft:
 
 def load_mapping(mapping: Mapping[str, object]) -> Draft:
     """Read options from Python data; raises as `load_file` does."""
-    root = Value({key: _from_python(item, key) for key, item in mapping.items()}, Place(""))
-    return _read_tree(root, None)
+    return _read_tree(Value(_mapping_data(mapping), Place("")), None)
+
+
+def _mapping_data(mapping: Mapping[str, object]) -> dict[str, Value]:
+    return {key: _from_python(item, key) for key, item in mapping.items()}
 
 
 def _from_python(item: object, path: str) -> Value:
@@ -189,20 +208,18 @@ class _Reader:
                 raise ConfigError(value.place, "system account name must be a string")
             self.draft.values[described.name] = described.kind.read(key, value, self.report)
             self.draft.places[described.name] = value.place
-        elif lower == "listen":
-            host, port = read_listen(value)
-            self.draft.values.update(host=host, port=port)
-            self.draft.places.update(host=value.place, port=value.place)
+        elif lower in ADDRESS_KEYS:
+            for name, part in zip(ADDRESS_KEYS[lower], read_listen(lower, value), strict=True):
+                self.draft.values[name] = part
+                self.draft.places[name] = value.place
         elif lower == "tls":
             self.draft.tls = read_tls(value, self.report)
         elif lower == "authorization":
             self._read_authorization(value)
         elif lower == "accounts":
             self._read_accounts(value)
-        elif lower in later.KEYS:
-            self.report.unsupported(key, value)
-        else:
-            self.report.unknown(key, value, KNOWN_KEYS, describe=_describe)
+        elif not later.TOP.refuse(key, value, self.report):
+            self.report.unknown(key, value, (*KNOWN_KEYS, *later.KEYS), describe=_describe)
 
     def _read_authorization(self, value: Value) -> None:
         authorization, has_users = read_authorization(value, self.report)
@@ -250,14 +267,15 @@ def _describe(key: str) -> str:
     return f" ({described.kind.name}{default})"
 
 
-def read_listen(value: Value) -> tuple[str, int]:
-    """Read `listen`: a port, or host and port.
+def read_listen(key: str, value: Value) -> tuple[str, int]:
+    """Read an address, such as `listen`: a port, or host and port.
 
     Raises:
         ConfigError: neither.
     """
     data = value.data
-    hint = 'write `listen: 4222` or `listen: "0.0.0.0:4222"`'
+    example = 4222 if key == "listen" else 8222
+    hint = f'write `{key}: {example}` or `{key}: "0.0.0.0:{example}"`'
     if isinstance(data, int) and not isinstance(data, bool):
         return "", data
     if not isinstance(data, str):

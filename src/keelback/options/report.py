@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from keelback.errors import Place
 
 
+NEAREST_HINTS_MAX = 50
+"""Most unknown keys for which the nearest known one is looked for: each takes a while."""
+
+
 class Report:
     """Errors and warnings in the order in which they were met."""
 
     def __init__(self) -> None:
         self.errors: list[ConfigError] = []
         self.warnings: list[ConfigError] = []
+        self._hints_left = NEAREST_HINTS_MAX
 
     def error(self, place: Place | None, problem: str, *, hint: str = "") -> None:
         """Note an error; the configuration is refused."""
@@ -41,7 +46,8 @@ class Report:
         """Note a key that is not known, unless a variable made use of it; name the nearest."""
         if value.is_variable and problem is None:
             return
-        hint = nearest_hint(key, known, describe)
+        hint = nearest_hint(key, known, describe) if self._hints_left else ""
+        self._hints_left -= self._hints_left > 0
         self.error(value.place, problem or f"unknown field {quote(key)}", hint=hint)
 
     def unsupported(self, key: str, value: Value, *, what: str = "") -> None:

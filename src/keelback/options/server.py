@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from os import fspath
+
 from keelback.options.accounts import SYSTEM_ACCOUNT, AccountOptions
 from keelback.options.authorization import AuthorizationOptions
 from keelback.options.fields import Block, Reload, option, options
-from keelback.options.kinds import FILE, FLAG, HOST_PORT, INTEGER, SERVER_NAME, TEXT, Anything
+from keelback.options.kinds import FILE, FLAG, HOST_PORT, INTEGER, NESTED, SERVER_NAME, TEXT
+from keelback.options.labels import LabelOptions
 from keelback.options.lame_duck import LameDuckOptions
 from keelback.options.limits import LimitOptions
 from keelback.options.log import LogOptions
+from keelback.options.monitor import MonitorOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
+    from typing import cast
 
     from keelback.options.tls import TlsOptions
+else:
 
-NESTED = Anything("a block of its own", "")
+    def cast(_: str, value: object) -> object:
+        """Say a type; `typing` itself costs start-up time."""
+        return value
+
+
 PORT_DEFAULT = 4222
 PORT_RANDOM = -1
 THREADS_MAX = 64
@@ -89,11 +100,25 @@ class ServerOptions(Block):
         zero_is_default=True,
         help="The account in which the server speaks of itself.",
     )
+    no_system_account: bool = option(
+        FLAG,
+        default=False,
+        aliases=("no_system", "no_sys_acc"),
+        help="Have no system account, unless `system_account` names one.",
+    )
+    proxy_protocol: bool = option(
+        FLAG,
+        default=False,
+        help="Expect the PROXY protocol (version 1 or 2) of a load balancer before each client's "
+        "first byte.",
+    )
     limits: LimitOptions = option(NESTED, default=LimitOptions(), help="Limits of a connection.")
     log: LogOptions = option(NESTED, default=LogOptions(), help="What is logged, and where.")
     lame_duck: LameDuckOptions = option(
         NESTED, default=LameDuckOptions(), help="How clients are sent away."
     )
+    monitor: MonitorOptions = option(NESTED, default=MonitorOptions(), help="Monitoring over HTTP.")
+    labels: LabelOptions = option(NESTED, default=LabelOptions(), help="Tags and metadata.")
     tls: TlsOptions | None = option(NESTED, default=None, help="TLS; None is without.")
     authorization: AuthorizationOptions = option(
         NESTED, default=AuthorizationOptions(timeout=2.0), help="Users without accounts."
@@ -103,6 +128,24 @@ class ServerOptions(Block):
     )
     config_file: str = option(NESTED, default="", help="The file that was read, if any.")
     config_digest: str = option(NESTED, default="", help="The digest of its content.")
+
+    @staticmethod
+    def read(
+        config: str | PathLike[str] | Mapping[str, object] | None = None, **keywords: object
+    ) -> ServerOptions:
+        """Read options from a configuration file or a mapping, and from keywords.
+
+        Keywords come over what `config` says, as flags come over a file; a keyword that is a
+        block (`tls`, `authorization`, `accounts`) replaces the whole block.
+
+        Raises:
+            ConfigError: with everything that is wrong.
+        """
+        if config is None:
+            return ServerOptions.from_mapping(keywords)
+        if isinstance(config, str) or hasattr(config, "__fspath__"):
+            return ServerOptions.from_file(cast("str", config), keywords)
+        return ServerOptions.from_mapping({**cast("Mapping[str, object]", config), **keywords})
 
     @staticmethod
     def from_mapping(mapping: Mapping[str, object]) -> ServerOptions:
@@ -118,17 +161,26 @@ class ServerOptions(Block):
         return load_mapping(mapping).resolved()
 
     @staticmethod
-    def from_file(path: str) -> ServerOptions:
-        """Read options from a configuration file.
+    def from_file(
+        path: str | PathLike[str], overrides: Mapping[str, object] | None = None
+    ) -> ServerOptions:
+        """Read options from a configuration file; `overrides` come over what it says.
 
         Raises:
             ConfigError: with everything that is wrong.
         """
         from keelback.options.load import load_file  # noqa: PLC0415 - it builds this class
 
-        return load_file(path).resolved()
+        return load_file(fspath(path), overrides).resolved()
 
 
 def flat_blocks() -> tuple[type[Block], ...]:
     """The blocks whose keys stand at the top level of a file."""
-    return (ServerOptions, LimitOptions, LogOptions, LameDuckOptions)
+    return (
+        ServerOptions,
+        LimitOptions,
+        LogOptions,
+        MonitorOptions,
+        LabelOptions,
+        LameDuckOptions,
+    )

@@ -9,9 +9,19 @@ from __future__ import annotations
 from keelback.config.gotext import os_error_text, quote, show
 from keelback.config.tree import go_type
 from keelback.errors import ConfigError
+from keelback.options import later
 from keelback.options.authorization import read_timeout
 from keelback.options.fields import Block, Reload, option, options
-from keelback.options.kinds import DURATION, FILE, FLAG, TEXT, Anything, seconds_of, text_of
+from keelback.options.kinds import (
+    DURATION,
+    FILE,
+    FLAG,
+    INTEGER,
+    TEXT,
+    Anything,
+    seconds_of,
+    text_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,6 +167,14 @@ class TlsOptions(Block):
         reload=Reload.NEW_CONNECTIONS,
         help="The wait that `handshake_first` names; has no key of its own.",
     )
+    connection_rate_limit: int = option(
+        INTEGER,
+        default=0,
+        unit="handshakes a second",
+        default_text="no limit",
+        minimum=0,
+        help="Most TLS handshakes that are begun in a second; further clients are refused.",
+    )
     pinned_certs: tuple[str, ...] = option(
         Anything("a list of SHA-256 digests", '["a5…"]'),
         default=(),
@@ -174,15 +192,6 @@ KEYS = {
     for key in o.keys
 }
 FALSE_ONLY_KEYS = ("insecure", "verify_cert_and_check_known_urls", "allow_insecure_cipher_suites")
-UNSUPPORTED_KEYS = (
-    "connection_rate_limit",
-    "ocsp_peer",
-    "cert_store",
-    "cert_match_by",
-    "cert_match",
-    "ca_certs_match",
-    "cert_match_skip_invalid",
-)
 
 
 def read_tls(value: Value, report: Report) -> TlsOptions:  # noqa: C901 - one branch a key
@@ -202,9 +211,7 @@ def read_tls(value: Value, report: Report) -> TlsOptions:  # noqa: C901 - one br
                 found.update(_read_field(name, key, item, value, report))
             elif key.lower() in FALSE_ONLY_KEYS:
                 _read_false(key, item, report)
-            elif key.lower() in UNSUPPORTED_KEYS:
-                report.unsupported(key, item)
-            else:
+            elif not later.TLS.refuse(key, item, report):
                 problem = f"error parsing tls config, unknown field {quote(key)}"
                 report.unknown(key, item, KEYS, problem=problem)
         except ConfigError as error:
@@ -297,6 +304,7 @@ def _read_field(
         "curve_preferences": _read_curves,
         "min_version": _read_version,
         "certs": _read_certificates,
+        "connection_rate_limit": _read_rate_limit,
         "pinned_certs": _read_pins,
     }
     return {name: readers[name](item, report)}
@@ -429,6 +437,13 @@ def _read_certificates(item: Value, _: Report) -> tuple[CertificateOptions, ...]
             raise ConfigError(place, problem, hint="the second is spelled `key_file`")
         pairs.append(CertificateOptions(**found))
     return tuple(pairs)
+
+
+def _read_rate_limit(item: Value, _: Report) -> int:
+    if isinstance(item.data, bool) or not isinstance(item.data, int):
+        problem = "error parsing tls config, 'connection_rate_limit' wrong type"
+        raise ConfigError(item.place, problem, hint="give a number of handshakes a second")
+    return item.data
 
 
 def _read_pins(item: Value, _: Report) -> tuple[str, ...]:

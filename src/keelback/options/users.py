@@ -5,6 +5,7 @@ from __future__ import annotations
 from keelback.config.gotext import quote, show
 from keelback.config.tree import go_type
 from keelback.errors import ConfigError
+from keelback.options import later
 from keelback.options.fields import Block, Reload, option, options, replaced
 from keelback.options.kinds import TEXT, Anything, text_of
 from keelback.options.nkeys import USER, is_public_nkey
@@ -68,7 +69,6 @@ class UserOptions(Block):
 
 
 USER_KEYS = {key: name for name, o in UserOptions.options_by_name.items() for key in o.keys}
-UNSUPPORTED_USER_KEYS = ("proxy_required",)
 
 
 def read_users(
@@ -119,9 +119,7 @@ def _read_user(entry: Value, fields: dict[str, Value], report: Report) -> UserOp
             found[name] = _read_connection_types(item, report)
         elif name is not None:
             found[name] = text_of(item)
-        elif key.lower() in UNSUPPORTED_USER_KEYS:
-            report.unsupported(key, item)
-        else:
+        elif not later.USER.refuse(key, item, report):
             report.unknown(key, item, USER_KEYS)
     user = UserOptions(**found)  # type: ignore[arg-type]  # read by name just above
     if not user.nkey and not user.user:

@@ -12,9 +12,11 @@ from keelback.auth.users import (
 )
 from keelback.server.settings import (
     RANDOM_PORT,
+    AccountSettings,
     LameDuckSettings,
     LimitSettings,
     LogSettings,
+    MonitorSettings,
     ServerSettings,
     TlsSettings,
 )
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, cast
 
     from keelback.options import (
+        AccountOptions,
         PermissionOptions,
         ServerOptions,
         TlsOptions,
@@ -50,7 +53,7 @@ def compile_settings(
         authenticate: an embedding program's authenticator function.
         log_to_python: without a log file, to Python's `logging` instead of standard error.
     """
-    limits, log = options.limits, options.log
+    limits, labels = options.limits, options.labels
     return ServerSettings(
         host=options.host,
         port=options.port if options.port > 0 else RANDOM_PORT,
@@ -69,27 +72,81 @@ def compile_settings(
             ping_interval_s=limits.ping_interval,
             ping_max=limits.ping_max,
             fast_producer_stall=not limits.no_fast_producer_stall,
+            write_timeout=cast("Any", limits.write_timeout),
+            sublist_cache=not limits.disable_sublist_cache,
+            max_closed_clients=limits.max_closed_clients,
         ),
         auth=compile_auth(options, authenticate),
-        system_account=options.system_account,
+        accounts=tuple(map(_account, options.accounts)),
+        system_account=_system_account(options),
         tls=None if options.tls is None else _tls(options.tls, optional=options.allow_non_tls),
-        log=LogSettings(
-            debug=log.debug,
-            trace=log.trace,
-            logtime=log.logtime,
-            utc=log.logtime_utc,
-            file=log.log_file,
-            to_python=log_to_python,
-        ),
+        log=_log(options, to_python=log_to_python),
+        monitor=_monitor(options),
         lame_duck=LameDuckSettings(
             duration_s=options.lame_duck.lame_duck_duration,
             grace_period_s=abs(options.lame_duck.lame_duck_grace_period),
         ),
+        proxy_protocol=options.proxy_protocol,
+        tags=labels.server_tags,
+        metadata=tuple(labels.server_metadata.items()),
+        feature_flags=tuple(labels.feature_flags.items()),
         pid_file=options.pid_file,
         ports_file_dir=options.ports_file_dir,
         config_file=options.config_file,
         config_digest=options.config_digest,
     )
+
+
+def _log(options: ServerOptions, *, to_python: bool) -> LogSettings:
+    log = options.log
+    return LogSettings(
+        debug=log.debug,
+        trace=log.trace,
+        trace_verbose=log.trace_verbose,
+        trace_headers=log.trace_headers,
+        max_traced_msg_len=max(log.max_traced_msg_len, 0),
+        format=cast("Any", log.log_format),
+        logtime=log.logtime,
+        utc=log.logtime_utc,
+        file=log.log_file,
+        size_limit=log.log_size_limit,
+        max_files=log.log_max_num,
+        syslog=log.syslog,
+        remote_syslog=log.remote_syslog,
+        to_python=to_python,
+    )
+
+
+def _monitor(options: ServerOptions) -> MonitorSettings:
+    monitor = options.monitor
+    return MonitorSettings(
+        host=monitor.http_host or options.host,
+        http_port=monitor.http_port or None,
+        https_port=monitor.https_port or None,
+        base_path=monitor.http_base_path,
+        user=monitor.monitor_user,
+        password=monitor.monitor_password,
+        token=monitor.monitor_token,
+        metrics_connections_max=monitor.metrics_connections_max,
+        metrics_subjects_max=monitor.metrics_subjects_max,
+    )
+
+
+def _account(account: AccountOptions) -> AccountSettings:
+    limits = account.limits
+    return AccountSettings(
+        name=account.name,
+        max_connections=limits.max_connections,
+        max_subscriptions=limits.max_subscriptions,
+        max_payload=limits.max_payload,
+        max_leafnodes=limits.max_leafnodes,
+    )
+
+
+def _system_account(options: ServerOptions) -> str:
+    # `no_system_account` is about the one that would be there by itself.
+    is_declared = any(account.name == options.system_account for account in options.accounts)
+    return "" if options.no_system_account and not is_declared else options.system_account
 
 
 def compile_auth(
@@ -172,4 +229,5 @@ def _tls(tls: TlsOptions, *, optional: bool) -> TlsSettings:
         optional=optional,
         handshake_first=tls.handshake_first,
         handshake_first_fallback_s=tls.handshake_first_fallback,
+        connection_rate_limit=tls.connection_rate_limit,
     )

@@ -78,6 +78,10 @@ def compile_limits(settings: ServerSettings) -> _core.Limits:
         ping_max=limits.ping_max,
         auth_timeout=settings.auth_timeout_s,
         fast_producer_stall=limits.fast_producer_stall,
+        max_traced=settings.log.max_traced_msg_len,
+        write_timeout=limits.write_timeout,
+        sublist_cache=limits.sublist_cache,
+        trace_headers=settings.log.trace_headers,
     )
 
 
@@ -95,6 +99,8 @@ def compile_listener(settings: ServerSettings, *, port: int | None = None) -> _c
         tls_mode=_tls_mode(tls),
         first_fallback=0.0 if tls is None else tls.handshake_first_fallback_s,
         first_or_plain=tls is not None and tls.optional,
+        proxy_protocol=settings.proxy_protocol,
+        connection_rate_limit=0 if tls is None else tls.connection_rate_limit,
     )
 
 

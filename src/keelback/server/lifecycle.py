@@ -266,7 +266,8 @@ class Lifecycle:
                 files.write_pid_file(settings.pid_file)
             for table in account_tables(settings):
                 plane.set_account(table)
-            plane.set_system_account(settings.system_account)
+            if settings.system_account:
+                plane.set_system_account(settings.system_account)
             listener = compile_listener(settings)
             self.tls_material = tls_material(settings.tls)
             try:

@@ -145,14 +145,14 @@ class LogOutput:
         self._size_limit = settings.size_limit
         try:
             written = 0
-            if not settings.json:
+            if settings.format == "text":
                 # Written here, so that no other line comes before it.
                 line = _line(settings, f'Rotated log, backup saved as "{backup}"')
                 written = os.write(descriptor, line.encode())
             self._point_core_to(descriptor, written)
         finally:
             os.close(descriptor)
-        if settings.json:
+        if settings.format == "json":
             self._plane.log("INF", f'Rotated log, backup saved as "{backup}"')
         if settings.max_files > 0:
             self._purge(settings.file, settings.max_files - 1)
@@ -203,10 +203,10 @@ class LogOutput:
             utc_offset=0 if settings.utc else time.localtime().tm_gmtoff,
             colour=descriptor == STANDARD_ERROR and os.isatty(STANDARD_ERROR),
             pid=os.getpid() if to_descriptor else 0,
-            json=settings.json and to_descriptor,
+            json=settings.format == "json" and to_descriptor,
             size_limit=self._size_limit if to_descriptor else 0,
             written=written,
-            trace_system=settings.trace_system,
+            trace_system=settings.trace_verbose,
         )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from keelback.errors import ServerError
-from keelback.options.command_line import parse_command_line
+from keelback.errors import KeelbackError, ServerError
+from keelback.options.command_line import error_text, parse_command_line
 from keelback.server import log, signals
 from keelback.server.compile import compile_settings
 from keelback.server.lifecycle import Lifecycle
@@ -35,10 +35,28 @@ def run_command(arguments: Sequence[str]) -> int:
     sys.stdout.write(line.standard_output)
     sys.stderr.write(line.standard_error)
     sys.stdout.flush()
+    if line.signal:
+        return send_signal(line.signal)
     if line.options is None:
         return line.exit_code
     source = command_line_source(line.options, line.given, compile_settings)
     return serve(compile_settings(line.options), source)
+
+
+def send_signal(parameters: str) -> int:
+    """Do what `--signal` asks for; silent when it was done.
+
+    Returns:
+        0, or 1 when a server could not be found or signalled.
+    """
+    from keelback.server import signal_command  # noqa: PLC0415 - a server needs nothing of it
+
+    try:
+        signal_command.send(parameters)
+    except KeelbackError as error:
+        sys.stderr.write(error_text(error))
+        return 1
+    return 0
 
 
 def serve(settings: ServerSettings, source: Source | None = None) -> int:

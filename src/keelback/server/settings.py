@@ -34,6 +34,11 @@ class LimitSettings(Record):
     ping_interval_s: float = 120.0
     ping_max: int = 2
     fast_producer_stall: bool = True
+    write_timeout: Literal["default", "close", "retry"] = "default"
+    """What becomes of a client whose write took too long; `default` is `close` for clients."""
+    sublist_cache: bool = True
+    max_closed_clients: int = 10_000
+    """How many closed connections are remembered for monitoring."""
 
 
 class TlsSettings(Record):
@@ -53,6 +58,8 @@ class TlsSettings(Record):
     """`allow_non_tls`: the client's first byte decides."""
     handshake_first: bool = False
     handshake_first_fallback_s: float = 0.0
+    connection_rate_limit: int = 0
+    """Handshakes that are begun in a second; 0 is without limit."""
 
     @property
     def handshake_first_only(self) -> bool:
@@ -65,17 +72,26 @@ class LogSettings(Record):
 
     debug: bool = False
     trace: bool = False
+    trace_verbose: bool = False
+    """Trace connections of the system account as well."""
+    trace_headers: bool = False
+    """Of a traced message, show the headers only."""
+    max_traced_msg_len: int = 0
+    """Bytes of a traced payload that are shown; 0 is all."""
+    format: Literal["text", "json"] = "text"
     logtime: bool = True
     utc: bool = False
     file: str = ""
-    to_python: bool = False
-    """Without a file: to Python's `logging` (embedded) instead of standard error."""
+    """Comes before syslog, when both are given."""
     size_limit: int = 0
+    """Bytes above which the file is put aside and a new one begun; 0 is without limit."""
     max_files: int = 0
+    """Files that are kept, the one in use included; 0 is without limit."""
     syslog: bool = False
     remote_syslog: str = ""
-    json: bool = False
-    trace_system: bool = False
+    """`udp://host:port`, `tcp://host:port` or `unix:///path`; comes before `syslog`."""
+    to_python: bool = False
+    """Without a file: to Python's `logging` (embedded) instead of standard error."""
 
 
 class LameDuckSettings(Record):
@@ -83,6 +99,49 @@ class LameDuckSettings(Record):
 
     duration_s: float = 120.0
     grace_period_s: float = 10.0
+
+
+class MonitorSettings(Record):
+    """Monitoring over HTTP or HTTPS; at most one of the ports is given."""
+
+    SECRETS = frozenset({"password", "token"})
+
+    host: str = "0.0.0.0"
+    http_port: int | None = None
+    """None: not over HTTP; -1: one that is free."""
+    https_port: int | None = None
+    """The same over HTTPS, with the certificates of the server's `tls`."""
+    base_path: str = ""
+    """As it was written; `root` is what paths begin with."""
+    user: str = ""
+    """With `password` or `token`, whoever asks must know one of them; without, anybody may."""
+    password: str = ""
+    token: str = ""
+    metrics_connections_max: int = 0
+    """Connections that have series of their own in `/metrics`."""
+    metrics_subjects_max: int = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is monitoring at all."""
+        return self.http_port is not None or self.https_port is not None
+
+    @property
+    def root(self) -> str:
+        """`base_path` with one slash in front, none doubled and none behind; `/` without one."""
+        from os.path import normpath  # noqa: PLC0415 - in memory anyhow
+
+        return normpath("/" + self.base_path.lstrip("/"))
+
+
+class AccountSettings(Record):
+    """An account that the configuration declares, and its limits; -1 is without limit."""
+
+    name: str
+    max_connections: int = -1
+    max_subscriptions: int = -1
+    max_payload: int = -1
+    max_leafnodes: int = -1
 
 
 class ServerSettings(Record):
@@ -99,10 +158,18 @@ class ServerSettings(Record):
     headers: bool = True
     limits: LimitSettings = LimitSettings()
     auth: AuthRules = AuthRules()
+    accounts: tuple[AccountSettings, ...] = ()
     system_account: str = "$SYS"
+    """"" is none."""
     tls: TlsSettings | None = None
     log: LogSettings = LogSettings()
+    monitor: MonitorSettings = MonitorSettings()
     lame_duck: LameDuckSettings = LameDuckSettings()
+    proxy_protocol: bool = False
+    """Clients come through a load balancer that says who they are."""
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    feature_flags: tuple[tuple[str, bool], ...] = ()
     pid_file: str = ""
     ports_file_dir: str = ""
     config_file: str = ""
