@@ -15,6 +15,7 @@ USERS = (
     " { user: cat, password: d, permissions: { publish: x } } ] }"
 )
 ACCOUNT = "accounts { A { users: [ { user: ann, password: b } ] } }"
+ENDS = "nats-server ends"
 NKEY = "UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR"
 
 
@@ -30,8 +31,7 @@ class Row:
         late: lines after them.
         refused: why the whole reload is refused, in place of those.
         flags: of the command line.
-        ours: where Keelback differs (`docs/differences.md`): why it refuses; "" where it does
-            not.
+        ours: where Keelback's reason to refuse is another one.
     """
 
     name: str
@@ -328,7 +328,7 @@ TABLE: tuple[Row, ...] = (
         "",
         'system_account: "$SYS"',
         refused=not_supported("SystemAccount", "", "$SYS"),
-        ours="",
+        ours="error resolving system account: account missing",
     ),
     # Several at once, and what is wrong in itself.
     Row(
@@ -372,9 +372,9 @@ TABLE: tuple[Row, ...] = (
         "a log file that cannot be",
         "",
         'log_file: "@dir/none/server.log"',
-        # nats-server ends here: the row is Keelback's.
+        # nats-server ends here (`docs/differences.md`): the row is Keelback's.
+        refused=ENDS,
         ours="error opening file: open @dir/none/server.log: no such file or directory",
-        refused="-",
     ),
     # Flags: laid over the file again, or forgotten.
     Row("-n", "", "", flags=("-n", "foo"), refused=not_supported("ServerName", "foo", "")),

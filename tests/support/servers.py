@@ -7,6 +7,7 @@ nats-server's start-up lines, and that is all this module relies on. Knows nothi
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import re
 import shlex
@@ -193,8 +194,12 @@ class ServerProcess:
             self.stop()
             raise
 
-    def wait_for_log(self, pattern: str, timeout_s: float = 10.0) -> re.Match[str]:
+    def wait_for_log(
+        self, pattern: str, timeout_s: float = 10.0, *, after: int = 0
+    ) -> re.Match[str]:
         """Wait until a line of the log contains the regular expression `pattern`; its match.
+
+        The first `after` lines are not looked at.
 
         Raises:
             ServerFailedError: the log ended first, or `timeout_s` seconds went by.
@@ -203,7 +208,7 @@ class ServerProcess:
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while True:
-                for line in self._lines:
+                for line in itertools.islice(self._lines, after, None):
                     if match := expression.search(line):
                         return match
                 remaining_s = deadline - time.monotonic()

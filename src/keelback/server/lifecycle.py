@@ -62,8 +62,8 @@ class Lifecycle:
         self.settings = settings
         self.source = source
         self.tls_material = 0
-        self.started_at_ns = 0
-        self.config_loaded_at_ns = 0
+        self.start_ns = 0
+        self.config_load_ns = 0
         self.host = settings.host
         self.port = max(settings.port, 0)
         self.keys: ServerKeys | None = None
@@ -139,7 +139,7 @@ class Lifecycle:
         """
         settings = self.settings
         self._check(settings)
-        self.started_at_ns = self.config_loaded_at_ns = time.time_ns()
+        self.start_ns = self.config_load_ns = time.time_ns()
         self.keys = ServerKeys.generate()
         try:
             gate = compile_gate(settings.auth, self.permissions)

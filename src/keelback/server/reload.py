@@ -151,7 +151,7 @@ class _Prepared:
         self._apply_authorization(old)
         digest = self._settings.config_digest
         server.log("INF", f"Reloaded server configuration {f'({digest})' if digest else ''}")
-        server.config_loaded_at_ns = time.time_ns()
+        server.config_load_ns = time.time_ns()
         self._drop_unpinned(old)
 
     def _renew_listener(self, old: ServerSettings) -> None:
