@@ -95,7 +95,9 @@ TABLE: tuple[Row, ...] = (
     kept("lame_duck_duration", '"40s"', "LameDuckDuration", "2m0s"),
     kept("lame_duck_grace_period", '"5s"', "LameDuckGracePeriod", "10s"),
     kept("proxy_protocol", "true", "ProxyProtocol", "false"),
-    kept("feature_flags", "{ js_ack_fc_v2: true }", "FeatureFlags", "map[]", "map[js_ack_fc_v2:true]"),
+    kept(
+        "feature_flags", "{ js_ack_fc_v2: true }", "FeatureFlags", "map[]", "map[js_ack_fc_v2:true]"
+    ),
     kept("allow_non_tls", "true", "AllowNonTLS", "false"),
     kept("http_port", "8888", "HTTPPort", "0"),
     kept("http", '"127.0.0.1:8888"', "HTTPPort", "0", "8888"),
@@ -310,7 +312,11 @@ TABLE: tuple[Row, ...] = (
         USERS,
         refused=not_supported("NoAuthUser", "ann", ""),
     ),
-    Row("no_auth_user gone with its user", f"{USERS}\nno_auth_user: ann", USERS.replace("ann", "eve")),
+    Row(
+        "no_auth_user gone with its user",
+        f"{USERS}\nno_auth_user: ann",
+        USERS.replace("ann", "eve"),
+    ),
     Row(
         "system_account",
         ACCOUNT,

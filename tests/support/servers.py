@@ -170,6 +170,17 @@ class ServerProcess:
         Raises:
             ServerFailedError: it ended, or took longer than 20 s; the message has the log.
         """
+        self.start_silently()
+        try:
+            listening = self.wait_for_log(LISTENING.pattern, START_TIMEOUT_S)
+            self.port = int(listening[2])
+            self.wait_for_log("Server is ready", START_TIMEOUT_S)
+        except ServerFailedError:
+            self.stop()
+            raise
+
+    def start_silently(self) -> None:
+        """Start the process; for one whose log goes elsewhere than to standard error."""
         command = require(self.target)
         if self._listens_by_flags:
             command += ["-a", self.host, "-p", str(self.port or -1)]
@@ -186,13 +197,6 @@ class ServerProcess:
         )
         self._reader = threading.Thread(target=self._read_log, name="server-log", daemon=True)
         self._reader.start()
-        try:
-            listening = self.wait_for_log(LISTENING.pattern, START_TIMEOUT_S)
-            self.port = int(listening[2])
-            self.wait_for_log("Server is ready", START_TIMEOUT_S)
-        except ServerFailedError:
-            self.stop()
-            raise
 
     def wait_for_log(
         self, pattern: str, timeout_s: float = 10.0, *, after: int = 0

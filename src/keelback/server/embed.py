@@ -10,6 +10,7 @@ from keelback.errors import ServerError
 from keelback.server.compile import compile_settings
 from keelback.server.control import NOT_RUNNING
 from keelback.server.info import join_host_port, split_host_port
+from keelback.server.inspect import Inspection
 from keelback.server.lifecycle import Lifecycle
 from keelback.server.source import NO_FILE, Source, read_keywords
 
@@ -29,7 +30,7 @@ LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
-class Server:
+class Server(Inspection):
     """A NATS server in this process.
 
     Keywords are the keys of the configuration file; blocks are dicts. Durations may be numbers
@@ -59,7 +60,7 @@ class Server:
     """
 
     _config = ""
-    _keywords: Mapping[str, object] = {}  # noqa: RUF012  # replaced, never changed
+    _keywords: Mapping[str, object] = {}  # replaced, never changed
     _authenticate: Callable[..., Any] | None = None
 
     def __init__(

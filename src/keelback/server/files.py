@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keelback import _core
 
-PID_FILE_MODE = 0o640
+PID_FILE_MODE = 0o600
 
 ANY_ADDRESSES = ("0.0.0.0", "::", "")  # compared with, not bound
 

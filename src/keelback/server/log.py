@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keelback.auth.nkeys import ServerKeys
     from keelback.server.settings import ServerSettings
 
+
 def print_without_log(text: str) -> None:
     """A line for a person when there is no log to write it to yet."""
     stamp = time.strftime("%Y/%m/%d %H:%M:%S")

@@ -8,7 +8,7 @@ Source: nats-server 2.15 `server/log.go`, `logger/log.go`.
 """
 
 # pathlib takes longer to import than the rest of the start takes: `os` it is.
-# ruff: noqa: PTH104, PTH107, PTH118, PTH119, PTH120, PTH202, PTH208
+# ruff: noqa: PTH104, PTH107, PTH118, PTH208
 from __future__ import annotations
 
 import os

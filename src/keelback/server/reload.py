@@ -17,8 +17,8 @@ from keelback.auth.permissions import PermissionRulesError
 from keelback.auth.users import GLOBAL_ACCOUNT
 from keelback.errors import ConfigError, KeelbackError, ServerError, UsageError
 from keelback.server import files
-from keelback.server.changes import View, changes_between
 from keelback.server.accounts import account_tables
+from keelback.server.changes import View, changes_between
 from keelback.server.info import (
     compile_info,
     compile_limits,
@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from keelback.server.lifecycle import Lifecycle
     from keelback.server.settings import ServerSettings
 
-LOG_CHANGES: Final = frozenset(
-    ("Trace", "Debug", "TraceVerbose", "TraceHeaders", "Logtime", "LogtimeUTC", "LogFile")
-    + ("Syslog", "RemoteSyslog", "log_format")
+LOG_CHANGES: Final = frozenset(  # one text: ten quoted lines would hide the names
+    """
+    Trace Debug TraceVerbose TraceHeaders Logtime LogtimeUTC LogFile Syslog RemoteSyslog
+    MaxTracedMsgLen log_format
+    """.split()  # noqa: SIM905
 )
 """Changes for which the log is opened again."""
 
@@ -102,9 +104,7 @@ class _Prepared:
         self._check_client_advertise()
         self._compile()
         # The last, because it has to be closed again when something fails.
-        self._destination = (
-            Destination(self._settings.log) if self._names & LOG_CHANGES else None
-        )
+        self._destination = Destination(self._settings.log) if self._names & LOG_CHANGES else None
 
     def _check_client_advertise(self) -> None:
         advertised = self._settings.client_advertise
@@ -166,17 +166,16 @@ class _Prepared:
         """Replace the listener: it decides when TLS begins. Connections that are open stay."""
         listener = compile_listener(self._settings, port=self._server.port)
         plane.stop_listening()
+        reason = ""
         for _ in range(RELISTEN_TRIES):
             try:
                 plane.listen(listener)
             except OSError as error:
-                failure = error
+                reason = files.reason_of(error)
                 time.sleep(RELISTEN_WAIT_S)
             else:
                 return
-        self._server.log(
-            "ERR", f"Cannot listen again after the reload: {files.reason_of(failure)}"
-        )
+        self._server.log("ERR", f"Cannot listen again after the reload: {reason}")
 
     def _act(self, change: Change, old: ServerSettings) -> bool:
         """Do what goes with a line; whether there is to be one."""

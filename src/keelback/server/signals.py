@@ -87,7 +87,7 @@ def thread_lines(frame: FrameType | None) -> Iterator[str]:
     import traceback  # noqa: PLC0415
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    for ident, own in sys._current_frames().items():  # noqa: SLF001  # the only way there is
+    for ident, own in sys._current_frames().items():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         stack = frame if frame is not None and ident == threading.get_ident() else own
         yield f"Thread {names.get(ident, ident)}:"
         for entry in traceback.format_stack(stack):
@@ -95,9 +95,8 @@ def thread_lines(frame: FrameType | None) -> Iterator[str]:
 
 
 def task_lines() -> Iterator[str]:
-    """Each task of the control loop with its stack."""
+    """Each task of the control loop, with what it waits for, from the outside in."""
     import asyncio  # noqa: PLC0415  # there already, if there are tasks
-    import traceback  # noqa: PLC0415
 
     try:
         tasks = asyncio.all_tasks()
@@ -105,6 +104,9 @@ def task_lines() -> Iterator[str]:
         return
     for task in tasks:
         yield f"Task {task.get_name()}:"
-        for place in task.get_stack():
-            for entry in traceback.format_stack(place, limit=1):
-                yield from entry.rstrip().splitlines()
+        waiting: object = task.get_coro()
+        # `Task.get_stack` shows the outermost function alone.
+        while (frame := getattr(waiting, "cr_frame", None)) is not None:
+            code = frame.f_code
+            yield f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
+            waiting = getattr(waiting, "cr_await", None)

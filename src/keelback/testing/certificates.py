@@ -1,4 +1,4 @@
-"""Certificates for a test's servers and clients: an authority of its own, made when first asked for.
+"""Certificates for a test's servers and clients, under an authority of the test's own.
 
 They are for this machine, valid for some days, and worth nothing elsewhere.
 """

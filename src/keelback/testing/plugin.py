@@ -58,7 +58,7 @@ class NatsServerFactory:
             options["tls"] = self.certificates.options(verify=tls == "verify")
         elif tls is False:
             del options["tls"]
-        given = options if "config" in options else {**SMALL, **options}
+        given: dict[str, Any] = options if "config" in options else {**SMALL, **options}
         server = keelback.Server(**given).start()
         self._servers.append(server)
         return server
@@ -83,9 +83,7 @@ def nats_server_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Na
 
 
 @pytest.fixture
-def nats_server(
-    request: pytest.FixtureRequest, nats_server_factory: NatsServerFactory
-) -> Server:
+def nats_server(request: pytest.FixtureRequest, nats_server_factory: NatsServerFactory) -> Server:
     """A NATS server of the test's own; options by indirect parametrization."""
     options: object = getattr(request, "param", None) or {}
     return nats_server_factory(**cast("dict[str, Any]", options))
