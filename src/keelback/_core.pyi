@@ -8,6 +8,7 @@ Times are seconds, sizes are bytes. Records are immutable and take keywords only
 from typing import Final, Literal, final
 
 __all__ = [
+    "AccountTable",
     "Admission",
     "AuthRequest",
     "CoreError",
@@ -15,6 +16,7 @@ __all__ = [
     "Gate",
     "Limits",
     "Listener",
+    "LogFull",
     "LogLine",
     "Permissions",
     "Pipe",
@@ -33,7 +35,13 @@ class CoreError(Exception):
 
 @final
 class Limits:
-    """What one client may ask of the server; 0 or None is without limit where it says so."""
+    """What one client may ask of the server; 0 or None is without limit where it says so.
+
+    `write_timeout`: a client that took too little for `write_deadline` is closed, or with
+    `"retry"` gets as long again, unless it took nothing at all. Without `sublist_cache` a match
+    result is remembered only for a connection's last subject. `trace_headers` traces headers in
+    place of payloads.
+    """
 
     def __new__(
         cls,
@@ -50,6 +58,9 @@ class Limits:
         auth_timeout: float = 2.0,
         fast_producer_stall: bool = True,
         max_traced: int = 0,
+        write_timeout: Literal["default", "close", "retry"] = "default",
+        sublist_cache: bool = True,
+        trace_headers: bool = False,
     ) -> Limits: ...
 
 @final
@@ -157,6 +168,22 @@ class Gate:
     ) -> Gate: ...
 
 @final
+class AccountTable:
+    """One account: a subject space, and what its clients may have. -1 is without limit.
+
+    Of these limits and the server's the lower one holds for a client.
+    """
+
+    def __new__(
+        cls,
+        *,
+        name: str,
+        max_connections: int = -1,
+        max_subscriptions: int = -1,
+        max_payload: int = -1,
+    ) -> AccountTable: ...
+
+@final
 class TlsConfig:
     """A listener's TLS, compiled.
 
@@ -189,6 +216,9 @@ class Listener:
     `tls_mode`: `"off"`, `"required"`, `"available"` (allow_non_tls: the first byte decides),
     `"first"` (handshake before INFO; with `first_fallback` seconds the plain INFO is sent when no
     handshake began by then, after which `first_or_plain` lets the first byte decide).
+    `proxy_protocol`: a balancer may say first whose connection it hands on; what AuthRequest and
+    INFO tell of the client is then from there. `connection_rate_limit`: TLS handshakes that begin
+    in a second at most, 0 without limit.
     """
 
     def __new__(
@@ -200,6 +230,8 @@ class Listener:
         tls_mode: Literal["off", "required", "available", "first"] = "off",
         first_fallback: float = 0.0,
         first_or_plain: bool = False,
+        proxy_protocol: bool = False,
+        connection_rate_limit: int = 0,
     ) -> Listener: ...
 
 @final
@@ -221,6 +253,8 @@ class AuthRequest:
     name: str
     lang: str
     version: str
+    reload: bool
+    """The client is in; may it stay, and as whom? (`Plane.reauthorize`)"""
     certificates: list[bytes]
     """The peer's chain, DER, leaf first; empty without TLS client certificate."""
 
@@ -233,6 +267,10 @@ class SlowConsumer:
     name: str
     pending_bytes: int
     reason: str
+
+@final
+class LogFull:
+    """The log file grew beyond `size_limit`; told once, until `Plane.set_log` is called again."""
 
 @final
 class LogLine:
@@ -256,7 +294,10 @@ class Admission:
 
 @final
 class Refusal:
-    """The answer no; the client reads `-ERR 'Authorization Violation'`."""
+    """The answer no; the client reads `-ERR 'Authorization Violation'`.
+
+    With the reason Client Closed it reads nothing: so a user is closed that is there no more.
+    """
 
     def __new__(cls, *, connection: int, reason: str = "Authentication Failure") -> Refusal: ...
 
@@ -301,18 +342,47 @@ class Plane:
     def set_tls(self, tls: TlsConfig) -> None:
         """New handshakes use it; running connections keep theirs."""
 
-    def add_account(self, name: str) -> None:
-        """Make an account; one of that name may exist."""
+    def drop_unpinned(self) -> int:
+        """Close connections whose key is not pinned by the TLS now set; how many there are."""
+
+    def set_account(self, table: AccountTable) -> None:
+        """Make an account, or change the one of that name.
+
+        Lower limits hold for its running clients at once; who has more connections or
+        subscriptions than that keeps them, the latter until `reauthorize`.
+        """
+
+    def remove_account(self, name: str) -> None:
+        """Let nobody into an account any more; the next `reauthorize` closes who is in it.
+
+        Raises:
+            CoreError: it is `$G` or the system account.
+        """
+
+    def reauthorize(self) -> None:
+        """Decide again about each connection: the end of a reload, behind `set_gate` and accounts.
+
+        By the CONNECT that it sent and the gate in force, or by Python (`AuthRequest.reload`).
+        A user that is gone or moved to another account is closed in silence (Client Closed);
+        one whose credentials are no longer valid, and a client that has not logged in where it
+        must, with an Authorization Violation. For all others permissions are replaced, and
+        subscriptions that they no longer allow are taken away.
+        """
 
     def set_system_account(self, name: str) -> None:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_pipe(self) -> Pipe: ...
-    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogLine]: ...
+    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
+        """Take the oldest events, as many as there are or `at_most`."""
+
     def admit(self, admissions: list[Admission]) -> None: ...
     def refuse(self, refusals: list[Refusal]) -> None: ...
-    def close(self, connection: int, reason: str) -> None:
-        """Close one connection; `reason` is a closed reason as `/connz` names it."""
+    def close(self, connection: int, reason: str, *, error: str = "") -> None:
+        """Close one connection; `reason` is a closed reason as `/connz` names it.
+
+        The client reads `-ERR 'error'` first, if one is given; the log has it too.
+        """
 
     def connections(self) -> list[int]: ...
     def stats(self) -> dict[str, int]:
@@ -328,14 +398,22 @@ class Plane:
         fd: int = ...,
         debug: bool = False,
         trace: bool = False,
+        trace_system: bool = False,
         logtime: bool = True,
         utc_offset: int = 0,
         colour: bool = False,
         pid: int = 0,
+        json: bool = False,
+        size_limit: int = 0,
+        written: int = 0,
     ) -> None:
         """Write log lines to `fd` (duplicated); -1 delivers them as `LogLine` events instead.
 
-        `utc_offset` is what local time is ahead of UTC, in seconds; 0 writes UTC.
+        `utc_offset` is what local time is ahead of UTC, in seconds; 0 writes UTC. `json` writes
+        one object a line: `time` (RFC 3339), `level` (`info`, `warn`, `error`, `fatal`, `debug`,
+        `trace`), `pid`, `message`. `written` is the size of the file, which is told as `LogFull`
+        when it grows beyond `size_limit` (bytes; 0 is never). `trace_system` traces the server's
+        own connections too: in-process ones of the system account.
         """
 
     def log(self, level: Literal["INF", "WRN", "ERR", "FTL", "DBG", "TRC"], text: str) -> None: ...

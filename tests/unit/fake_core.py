@@ -41,6 +41,9 @@ class FastUser(_Record): ...
 class Gate(_Record): ...
 
 
+class AccountTable(_Record): ...
+
+
 class TlsConfig(_Record): ...
 
 
@@ -54,6 +57,9 @@ class Refusal(_Record): ...
 
 
 class SlowConsumer(_Record): ...
+
+
+class LogFull(_Record): ...
 
 
 class LogLine(_Record): ...
@@ -85,8 +91,8 @@ class AuthRequest(_Record):
             "name": "",
             "lang": "",
             "version": "",
-            "certificates": [],
             "reload": False,
+            "certificates": [],
         }
         super().__init__(**{**defaults, **fields})
 
@@ -151,6 +157,7 @@ class Plane:
         self.admitted: list[list[Any]] = []
         self.refused: list[list[Any]] = []
         self.closed: list[tuple[int, str]] = []
+        self.closing_errors: list[str] = []
         self.open_connections: list[int] = []
         self.infos: list[tuple[Any, bool]] = [(fields.get("info"), False)]
         self.is_shut_down = False
@@ -219,8 +226,7 @@ class Plane:
 
     def close(self, connection: int, reason: str, *, error: str = "") -> None:
         self.closed.append((connection, reason))
-        if error:
-            self.calls.append(("close", connection, error))
+        self.closing_errors.append(error)
 
     def connections(self) -> list[int]:
         return list(self.open_connections)

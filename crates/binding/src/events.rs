@@ -45,6 +45,11 @@ impl AuthRequest {
     }
 
     #[getter]
+    fn reload(&self) -> bool {
+        self.0.reload
+    }
+
+    #[getter]
     fn user(&self) -> &str {
         &self.0.options.user
     }
@@ -105,6 +110,10 @@ pub(crate) struct SlowConsumer {
     reason: &'static str,
 }
 
+/// The log file reached its size.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct LogFull;
+
 /// A line of the log.
 #[pyclass(frozen, get_all, module = "keelback._core")]
 pub(crate) struct LogLine {
@@ -120,6 +129,7 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             let record = SlowConsumer { connection, account, name, pending_bytes, reason };
             Py::new(py, record)?.into_any()
         }
+        Event::LogFull => Py::new(py, LogFull)?.into_any(),
         Event::Log { level, text } => {
             Py::new(py, LogLine { level: level.label(), text })?.into_any()
         }

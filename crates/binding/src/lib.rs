@@ -33,12 +33,14 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<records::Permissions>()?;
     module.add_class::<records::FastUser>()?;
     module.add_class::<records::Gate>()?;
+    module.add_class::<records::AccountTable>()?;
     module.add_class::<records::TlsConfig>()?;
     module.add_class::<records::Listener>()?;
     module.add_class::<records::Admission>()?;
     module.add_class::<records::Refusal>()?;
     module.add_class::<events::AuthRequest>()?;
     module.add_class::<events::SlowConsumer>()?;
+    module.add_class::<events::LogFull>()?;
     module.add_class::<events::LogLine>()?;
     module.add_class::<pipe::Pipe>()?;
     module.add_class::<plane::Plane>()?;

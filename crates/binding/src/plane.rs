@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use keelback_engine::events::Events;
-use keelback_engine::log::{Format, Level};
+use keelback_engine::log::{Format, Level, Levels, Output};
 use keelback_engine::settings::Settings;
 use keelback_reactor::{Reactor, Waker};
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ use crate::CoreError;
 use crate::events::to_python;
 use crate::pipe::Pipe;
 use crate::records::{
-    Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
+    AccountTable, Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
 };
 
 /// See the stub.
@@ -99,8 +99,24 @@ impl Plane {
         py.detach(|| self.reactor.set_tls(tls));
     }
 
-    fn add_account(&self, py: Python<'_>, name: &str) {
-        py.detach(|| self.reactor.hub().add_account(name));
+    fn drop_unpinned(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.reactor.drop_unpinned())
+    }
+
+    fn set_account(&self, py: Python<'_>, table: &Bound<'_, AccountTable>) {
+        let table = table.get();
+        py.detach(|| self.reactor.hub().set_account(&table.name, table.limits));
+    }
+
+    fn remove_account(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        if py.detach(|| self.reactor.hub().remove_account(name)) {
+            return Ok(());
+        }
+        Err(CoreError::new_err(format!("the account {name:?} cannot be removed")))
+    }
+
+    fn reauthorize(&self, py: Python<'_>) {
+        py.detach(|| self.reactor.reauthorize());
     }
 
     fn set_system_account(&self, py: Python<'_>, name: &str) {
@@ -146,9 +162,16 @@ impl Plane {
         });
     }
 
-    fn close(&self, py: Python<'_>, connection: u64, reason: &str) -> PyResult<()> {
+    #[pyo3(signature = (connection, reason, *, error=String::new()))]
+    fn close(&self, py: Python<'_>, connection: u64, reason: &str, error: String) -> PyResult<()> {
         let reason = closed_reason(reason)?;
-        py.detach(|| self.reactor.close(connection, reason));
+        if error.contains(['\r', '\n']) {
+            return Err(CoreError::new_err(format!("{error:?} is not one line")));
+        }
+        py.detach(|| match error.is_empty() {
+            true => self.reactor.close(connection, reason),
+            false => self.reactor.dismiss(connection, reason, error),
+        });
         Ok(())
     }
 
@@ -168,18 +191,22 @@ impl Plane {
         Ok(stats)
     }
 
-    #[pyo3(signature = (*, fd=-1, debug=false, trace=false, logtime=true, utc_offset=0,
-        colour=false, pid=0))]
+    #[pyo3(signature = (*, fd=-1, debug=false, trace=false, trace_system=false, logtime=true,
+        utc_offset=0, colour=false, pid=0, json=false, size_limit=0, written=0))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
     fn set_log(
         &self,
         fd: i32,
         debug: bool,
         trace: bool,
+        trace_system: bool,
         logtime: bool,
         utc_offset: i64,
         colour: bool,
         pid: u32,
+        json: bool,
+        size_limit: u64,
+        written: u64,
     ) -> PyResult<()> {
         let writer: Option<Box<dyn std::io::Write + Send>> = if fd < 0 {
             None
@@ -189,8 +216,10 @@ impl Plane {
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             Some(Box::new(File::from(borrowed.try_clone_to_owned()?)))
         };
-        let format = Format { writer, logtime, utc_offset_s: utc_offset, colour, pid };
-        self.reactor.hub().log.configure(format, debug, trace);
+        let format = Format { json, logtime, utc_offset_s: utc_offset, colour, pid };
+        let output = Output::new(writer, size_limit, written);
+        let levels = Levels { debug, trace, trace_system };
+        self.reactor.hub().log.configure(format, output, levels);
         Ok(())
     }
 

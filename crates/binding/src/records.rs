@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keelback_engine::account::AccountLimits;
+use keelback_engine::settings::WriteTimeout;
 use keelback_engine::{gate, settings};
 use keelback_interest::{PermissionRules, Responses};
 use keelback_reactor::listener::{First, ListenerOptions, TlsMode};
@@ -23,8 +25,8 @@ impl Limits {
     #[pyo3(signature = (*, max_connections=65536, max_subscriptions=0, max_subscription_tokens=0,
         max_payload=1_048_576, max_control_line=4096, max_pending=67_108_864, write_deadline=10.0,
         ping_interval=120.0, ping_max=2, auth_timeout=2.0, fast_producer_stall=true,
-        max_traced=0))]
-    #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
+        max_traced=0, write_timeout="default", sublist_cache=true, trace_headers=false))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
     fn new(
         max_connections: i64,
         max_subscriptions: usize,
@@ -38,7 +40,17 @@ impl Limits {
         auth_timeout: f64,
         fast_producer_stall: bool,
         max_traced: usize,
+        write_timeout: &str,
+        sublist_cache: bool,
+        trace_headers: bool,
     ) -> PyResult<Self> {
+        let write_timeout = match write_timeout {
+            "default" | "close" => WriteTimeout::Close,
+            "retry" => WriteTimeout::Retry,
+            other => {
+                return Err(CoreError::new_err(format!("{other:?} is not a write timeout policy")));
+            }
+        };
         Ok(Self(Arc::new(settings::Limits {
             connections_max: max_connections,
             subscriptions_max: max_subscriptions,
@@ -52,6 +64,9 @@ impl Limits {
             auth_timeout: seconds(auth_timeout)?,
             traced_bytes_max: max_traced,
             fast_producer_stall,
+            write_timeout,
+            sublist_cache,
+            trace_headers,
         })))
     }
 }
@@ -238,6 +253,27 @@ impl Gate {
     }
 }
 
+/// An account with its limits.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct AccountTable {
+    pub(crate) name: String,
+    pub(crate) limits: AccountLimits,
+}
+
+#[pymethods]
+impl AccountTable {
+    #[new]
+    #[pyo3(signature = (*, name, max_connections=-1, max_subscriptions=-1, max_payload=-1))]
+    fn new(name: String, max_connections: i64, max_subscriptions: i64, max_payload: i64) -> Self {
+        let limits = AccountLimits {
+            connections_max: max_connections,
+            subscriptions_max: max_subscriptions,
+            payload_bytes_max: max_payload,
+        };
+        Self { name, limits }
+    }
+}
+
 /// A listener's TLS.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct TlsConfig(pub(crate) Arc<tls::TlsConfig>);
@@ -297,7 +333,9 @@ impl Listener {
     #[new]
     #[pyo3(signature = (
         *, host, port, tls=None, tls_mode="off", first_fallback=0.0, first_or_plain=false,
+        proxy_protocol=false, connection_rate_limit=0,
     ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
     fn new(
         host: String,
         port: u16,
@@ -305,6 +343,8 @@ impl Listener {
         tls_mode: &str,
         first_fallback: f64,
         first_or_plain: bool,
+        proxy_protocol: bool,
+        connection_rate_limit: u64,
     ) -> PyResult<Self> {
         let mode = match tls_mode {
             "off" => TlsMode::Off,
@@ -320,7 +360,9 @@ impl Listener {
             return Err(CoreError::new_err("a listener with TLS needs its certificates"));
         }
         let tls = tls.map(|config| config.get().0.clone());
-        Ok(Self { options: ListenerOptions { host, port, tls: mode }, tls })
+        let options =
+            ListenerOptions { host, port, tls: mode, proxy_protocol, connection_rate_limit };
+        Ok(Self { options, tls })
     }
 }
 

@@ -1,12 +1,34 @@
 //! An account: a subject space of its own, with its subscriptions.
 
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use keelback_interest::{Generations, Sublist};
 use keelback_planted::{self as planted, Bug};
 
+use crate::lock;
 use crate::subscription::SubRef;
+
+/// How often one account's clients may fill the log with their limit of subscriptions.
+const LIMIT_TOLD_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the clients of one account may have; negative is without limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// Most clients at once.
+    pub connections_max: i64,
+    /// Most subscriptions of one client.
+    pub subscriptions_max: i64,
+    /// Largest payload, headers included (bytes).
+    pub payload_bytes_max: i64,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self { connections_max: -1, subscriptions_max: -1, payload_bytes_max: -1 }
+    }
+}
 
 /// A subject space. Nothing crosses from one account to another.
 pub struct Account {
@@ -16,6 +38,12 @@ pub struct Account {
     pub name: String,
     /// Whether this is the system account; one is.
     pub is_system: AtomicBool,
+    /// Read when a client logs in, and when settings changed.
+    limits: Mutex<AccountLimits>,
+    /// Clients that were let in and did not leave.
+    clients: AtomicI64,
+    /// When the log was last told that a client has all the subscriptions it may have.
+    limit_told: Mutex<Option<Instant>>,
     /// Who wants what. Written by SUB and UNSUB, read at a cache miss. A leaf: nothing else is
     /// locked under it.
     sublist: RwLock<Sublist<SubRef>>,
@@ -30,6 +58,9 @@ impl Account {
             id,
             name: name.to_owned(),
             is_system: AtomicBool::new(is_system),
+            limits: Mutex::default(),
+            clients: AtomicI64::new(0),
+            limit_told: Mutex::default(),
             sublist: RwLock::new(Sublist::new(seed)),
             generations: Generations::new(seed),
         }
@@ -38,6 +69,45 @@ impl Account {
     /// Whether this is the system account.
     pub fn is_system(&self) -> bool {
         self.is_system.load(Ordering::Relaxed)
+    }
+
+    /// What its clients may have.
+    pub fn limits(&self) -> AccountLimits {
+        *lock(&self.limits)
+    }
+
+    /// Changes what its clients may have.
+    pub fn set_limits(&self, limits: AccountLimits) {
+        *lock(&self.limits) = limits;
+    }
+
+    /// Counts a client in; false when there are as many as may be.
+    pub fn enter(&self) -> bool {
+        let most = self.limits().connections_max;
+        let entered = self.clients.fetch_update(Ordering::AcqRel, Ordering::Acquire, |clients| {
+            (most < 0 || clients < most).then_some(clients + 1)
+        });
+        entered.is_ok()
+    }
+
+    /// Counts a client out.
+    pub fn leave(&self) {
+        self.clients.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Clients that were let in and did not leave.
+    pub fn clients(&self) -> i64 {
+        self.clients.load(Ordering::Acquire)
+    }
+
+    /// Whether the log is due to hear of a client with all the subscriptions it may have.
+    pub fn may_tell_limit(&self, now: Instant) -> bool {
+        let mut told = lock(&self.limit_told);
+        let is_due = told.is_none_or(|at| now.duration_since(at) >= LIMIT_TOLD_INTERVAL);
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
     }
 
     /// Adds a subscription; false when its subject is invalid.

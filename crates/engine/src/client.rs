@@ -11,6 +11,7 @@ use keelback_planted::{self as planted, Bug};
 use keelback_wire::connect::ConnectOptions;
 
 use crate::account::Account;
+use crate::allowance::Allowance;
 use crate::connection::{Connection, Policy};
 use crate::keepalive::Keepalive;
 use crate::subscription::SubRef;
@@ -25,6 +26,15 @@ pub enum Phase {
     Asked,
     /// Admitted.
     Open,
+}
+
+/// What Python was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether a client may come in.
+    Login,
+    /// Whether one that is in may stay.
+    Reload,
 }
 
 /// The last control line of a publisher, and what it came to. Publishers repeat themselves:
@@ -97,10 +107,18 @@ pub struct Client {
     pub account: Arc<Account>,
     /// Where it stands.
     pub phase: Phase,
-    /// What CONNECT said, while it is being decided; later CONNECTs are merged over it.
+    /// What Python was asked, in [`Phase::Asked`].
+    pub question: Question,
+    /// The rules changed after Python was asked.
+    pub must_ask_again: bool,
+    /// What CONNECT said; a reload decides by it again, and later CONNECTs are merged over it.
     pub options: Option<Box<ConnectOptions>>,
     /// What holds.
     pub flags: Flags,
+    /// The limits that hold for it.
+    pub allowance: Allowance,
+    /// It is one of its account's clients.
+    pub is_counted: bool,
     /// The user's permissions.
     pub policy: Option<Arc<Policy>>,
     /// CONNECT was received.
@@ -143,8 +161,12 @@ impl Client {
             connection,
             account,
             phase: if must_connect { Phase::MustConnect } else { Phase::Open },
+            question: Question::Login,
+            must_ask_again: false,
             options: None,
             flags: Flags::default(),
+            allowance: Allowance::default(),
+            is_counted: false,
             policy: None,
             has_connected: false,
             told_invalid: false,

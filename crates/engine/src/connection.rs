@@ -1,8 +1,9 @@
 //! A connection as every thread may see it: its outbound queue, its counters, why it closes.
 //! What only its reader needs is in `client.rs`.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
@@ -58,6 +59,8 @@ pub struct Identity {
     pub log_suffix: String,
     /// The account's name.
     pub account: String,
+    /// The user as [`crate::gate::Admission`] names it.
+    pub label: String,
 }
 
 /// What a user may do, with the replies that it may answer for a while.
@@ -153,6 +156,7 @@ pub struct Connection {
     /// Its place in that thread's table.
     pub token: AtomicUsize,
     closing: AtomicU8,
+    source: OnceLock<Box<(IpAddr, u16)>>,
     identity: RwLock<Option<Box<Identity>>>,
     policy: RwLock<Option<Arc<Policy>>>,
 }
@@ -173,6 +177,7 @@ impl Connection {
             owner: AtomicUsize::new(0),
             token: AtomicUsize::new(usize::MAX),
             closing: AtomicU8::new(0),
+            source: OnceLock::new(),
             identity: RwLock::new(None),
             policy: RwLock::new(None),
         }
@@ -198,6 +203,16 @@ impl Connection {
     pub fn closing_reason(&self) -> Option<ClosedReason> {
         let code = self.closing.load(Ordering::Acquire).checked_sub(1)?;
         ClosedReason::ALL.iter().copied().find(|reason| *reason as u8 == code)
+    }
+
+    /// The client's address, when a balancer said it (PROXY protocol).
+    pub fn source(&self) -> Option<(IpAddr, u16)> {
+        self.source.get().map(|source| **source)
+    }
+
+    /// Sets the client's address, once.
+    pub fn set_source(&self, ip: IpAddr, port: u16) {
+        let _ = self.source.set(Box::new((ip, port)));
     }
 
     /// Who is behind it.

@@ -99,7 +99,7 @@ impl Worker {
         input: &[u8],
     ) {
         if client.traces {
-            self.trace_deliveries(connection, prefix, messages, input);
+            self.trace_deliveries(connection, (prefix, has_headers), messages, input);
         }
         let mut rest = messages;
         while !rest.is_empty() {
@@ -143,12 +143,16 @@ impl Worker {
     fn trace_deliveries(
         &self,
         connection: &crate::Connection,
-        prefix: &[u8],
+        (prefix, has_headers): (&[u8], bool),
         messages: &[RunMessage],
         input: &[u8],
     ) {
         for message in messages {
-            self.trace_out(connection, &[verb(prefix, message), message.tail(input)].concat());
+            let mut encoded = Vec::new();
+            encode(&mut encoded, prefix, has_headers, message, input);
+            let is_bare = message.header_bytes == NO_HEADERS || loses_headers(has_headers, message);
+            let header_bytes = if is_bare { 0 } else { message.header_bytes as usize };
+            self.trace_message(connection, &encoded, header_bytes);
         }
     }
 
@@ -280,13 +284,13 @@ impl Worker {
     fn may_receive(&self, member: &Member, message: &RunMessage, input: &[u8]) -> bool {
         let sub = &member.sub;
         let Some(policy) = sub.connection.policy() else { return true };
-        if sub.is_filtered {
+        if sub.is_filtered() {
             let queue = (!sub.queue().is_empty()).then(|| sub.queue());
             if policy.permissions.denies_delivery(member.subject(), queue) {
                 return false;
             }
         }
-        if sub.grants_responses
+        if sub.grants_responses()
             && let Some(reply) = message.reply(input)
         {
             policy.grant(reply, self.now);
@@ -302,11 +306,13 @@ impl Worker {
         client.account.remove(sub);
         sub.connection.subscriptions.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         sub.connection.ended_subscriptions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.trace_end(sub);
         self.hub.log.debug(|| {
-            let max = String::from_utf8_lossy(sub.sid()).into_owned();
+            let sid = String::from_utf8_lossy(sub.sid());
             format!(
-                "{} - Auto-unsubscribe limit reached for sid '{max}'",
-                sub.connection.log_prefix()
+                "{} - Auto-unsubscribe limit of {} reached for sid '{sid}'",
+                sub.connection.log_prefix(),
+                sub.max()
             )
         });
     }
@@ -338,7 +344,10 @@ impl Worker {
             let stage = self.stage(&connection);
             stage.messages += 1;
             stage.message_bytes += header.len() as u64;
-            self.reply(&connection, &line);
+            if self.hub.log.is_tracing() {
+                self.trace_message(&connection, &line, header.len());
+            }
+            self.stage_answer(&connection, &line);
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct AuthRequest {
     pub options: Box<keelback_wire::connect::ConnectOptions>,
     /// The peer's certificates, DER, leaf first.
     pub certificates: Vec<Vec<u8>>,
+    /// The client is in; the question is whether it still may be, and as whom.
+    pub reload: bool,
 }
 
 /// Something that Python should know.
@@ -50,6 +52,8 @@ pub enum Event {
         /// The closed reason.
         reason: &'static str,
     },
+    /// The log file reached its size; told once for each file.
+    LogFull,
     /// A line of the log, when no file takes it.
     Log {
         /// Its level.

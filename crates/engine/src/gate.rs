@@ -81,6 +81,11 @@ impl Gate {
         self.anonymous.is_some() || self.anonymous_ask
     }
 
+    /// Whether there is a user of this name.
+    pub fn has_user(&self, name: &str) -> bool {
+        self.users.contains_key(name) || self.ask_users.contains(name) || self.ask_all
+    }
+
     /// Decides about a CONNECT.
     pub fn decide(&self, options: &ConnectOptions, kind: Kind) -> Verdict {
         if self.ask_all {

@@ -1,13 +1,13 @@
 //! What all threads of one server share: settings, accounts, connections, counters.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use foldhash::HashMap;
 use keelback_wire::errors::ClosedReason;
 
-use crate::account::Account;
+use crate::account::{Account, AccountLimits};
 use crate::connection::{Connection, Counters};
 use crate::events::{Event, Events};
 use crate::lock;
@@ -50,6 +50,8 @@ pub struct Hub {
     settings: RwLock<Settings>,
     version: AtomicU64,
     accounts: RwLock<HashMap<String, Arc<Account>>>,
+    /// Never used twice: caches know accounts by it.
+    next_account: AtomicU32,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     closed: Mutex<BTreeMap<&'static str, u64>>,
     next_id: AtomicU64,
@@ -70,6 +72,7 @@ impl Hub {
             version: AtomicU64::new(settings.version),
             settings: RwLock::new(settings),
             accounts: RwLock::default(),
+            next_account: AtomicU32::new(0),
             connections: Mutex::default(),
             closed: Mutex::default(),
             next_id: AtomicU64::new(1),
@@ -111,10 +114,29 @@ impl Hub {
         if let Some(account) = accounts.get(name) {
             return account.clone();
         }
-        let id = accounts.len() as u32;
+        let id = self.next_account.fetch_add(1, Ordering::Relaxed);
         let account = Arc::new(Account::new(id, name, name == SYSTEM_ACCOUNT, self.seed));
         accounts.insert(name.to_owned(), account.clone());
         account
+    }
+
+    /// Makes or changes the account of this name.
+    pub fn set_account(&self, name: &str, limits: AccountLimits) {
+        self.add_account(name).set_limits(limits);
+        // Clients keep a copy of their limits for as long as no setting changes.
+        self.change_settings(|_| {});
+    }
+
+    /// Takes the account of this name away: nobody gets in any more, and whoever is in it is closed
+    /// when its authorization is next decided. False for one that must stay.
+    pub fn remove_account(&self, name: &str) -> bool {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let must_stay = |account: &Arc<Account>| account.is_system();
+        if name == GLOBAL_ACCOUNT || accounts.get(name).is_some_and(must_stay) {
+            return false;
+        }
+        accounts.remove(name);
+        true
     }
 
     /// Makes another account than `$SYS` the system account.

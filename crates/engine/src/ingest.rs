@@ -31,8 +31,13 @@ pub enum Outcome {
 }
 
 /// What an operation asks of the loop.
-pub(crate) enum Next {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next operation.
     Continue,
+    /// The next one, with the limits of whom the client is now.
+    Admitted,
+    /// Nothing, until Python answered.
     Ask,
 }
 
@@ -41,7 +46,8 @@ impl Worker {
     /// of its turn.
     pub fn ingest(&mut self, client: &mut Client, input: &[u8]) -> Ingested {
         client.traces = self.hub.log.is_tracing();
-        let limits = self.settings.limits.wire();
+        self.renew_allowance(client);
+        let mut limits = client.allowance.wire;
         let mut at = 0;
         let mut wanted_bytes = 0;
         let mut outcome = Outcome::Continue;
@@ -52,9 +58,12 @@ impl Worker {
                     at += used;
                     continue;
                 }
-            } else if let Some(early) = self.before_open(client, input[at]) {
-                outcome = early;
-                break;
+            } else {
+                if let Some(early) = self.before_open(client, input[at]) {
+                    outcome = early;
+                    break;
+                }
+                limits = client.allowance.wire;
             }
             let step = if client.flags.headers {
                 next_op(&input[at..], &limits)
@@ -64,12 +73,15 @@ impl Worker {
             match step {
                 Ok(Step::Op { op, used_bytes }) => {
                     if client.traces {
-                        self.trace_in(client, &op);
+                        // Each message is followed by where it went.
+                        self.close_run(client, input);
+                        self.trace_in(client, &op, &input[at..at + used_bytes]);
                     }
                     let next = self.apply(client, &op, input, at);
                     at += used_bytes;
                     match next {
                         Ok(Next::Continue) => {}
+                        Ok(Next::Admitted) => limits = client.allowance.wire,
                         Ok(Next::Ask) => {
                             outcome = Outcome::Ask;
                             break;
@@ -127,7 +139,7 @@ impl Worker {
         }
         client.came_early = true;
         match self.decide(client) {
-            Ok(Next::Continue) => None,
+            Ok(Next::Continue | Next::Admitted) => None,
             Ok(Next::Ask) => Some(Outcome::Ask),
             Err(reason) => Some(Outcome::Close(reason)),
         }
@@ -189,7 +201,7 @@ impl Worker {
         if let Some(error) = error {
             self.answer(client, &error, input);
         }
-        let limits = self.settings.limits.wire();
+        let limits = client.allowance.wire;
         self.hub.log.error(|| {
             format!("{} - {}", client.connection.log_prefix(), violation.log_line(&limits))
         });

@@ -5,6 +5,7 @@
 //! chunk of input to [`Worker::ingest`] and calls [`Worker::flush`] once a turn.
 
 pub mod account;
+pub mod allowance;
 #[cfg(any(test, feature = "checks"))]
 pub mod checks;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod keepalive;
 pub mod log;
 pub mod outbound;
 pub mod publish;
+pub mod reload;
 pub mod session;
 pub mod settings;
 pub mod stage;

@@ -54,8 +54,6 @@ pub struct Session {
     pub is_handshaking: bool,
     /// The peer's certificates, DER, leaf first.
     pub certificates: Vec<Vec<u8>>,
-    /// Whether the peer's key is one of those pinned (true when none are).
-    pub is_pinned: bool,
     /// Version and cipher suite, for people; empty until the handshake is done.
     pub protocol: String,
 }
@@ -106,6 +104,8 @@ pub struct Outbound {
     deadline: Option<Instant>,
     /// Bytes that `deadline` covers.
     deadline_bytes: usize,
+    /// `taken_bytes` when it was set.
+    deadline_taken: u64,
     /// Bytes ever taken by the transport: how a publisher sees that a destination moves.
     taken_bytes: u64,
     /// The owner has a timer for the deadline.
@@ -138,6 +138,7 @@ impl Outbound {
             is_waiting_for_room: false,
             deadline: None,
             deadline_bytes: 0,
+            deadline_taken: 0,
             taken_bytes: 0,
             is_watched: false,
             waiters: Vec::new(),
@@ -314,10 +315,24 @@ impl Outbound {
             return Flow::Clear;
         }
         if self.deadline.is_none() || self.deadline_bytes == 0 {
-            self.deadline = Some(now + write_deadline);
-            self.deadline_bytes = waiting;
+            self.set_deadline(now + write_deadline, waiting);
         }
         Flow::Waiting(waiting)
+    }
+
+    /// Gives what waits as long again, if some of it went while the deadline ran; false if not.
+    pub fn renew_deadline(&mut self, now: Instant, write_deadline: Duration) -> bool {
+        if self.taken_bytes == self.deadline_taken {
+            return false;
+        }
+        self.set_deadline(now + write_deadline, self.pending_bytes.max(1));
+        true
+    }
+
+    fn set_deadline(&mut self, deadline: Instant, bytes: usize) {
+        self.deadline = Some(deadline);
+        self.deadline_bytes = bytes;
+        self.deadline_taken = self.taken_bytes;
     }
 
     fn drop_front(&mut self, mut bytes: usize) {

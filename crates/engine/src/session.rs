@@ -8,7 +8,7 @@ use keelback_wire::errors::{ClientError, ClosedReason};
 use keelback_wire::info::ConnectionInfo;
 
 use crate::account::Account;
-use crate::client::{Client, Flags, Phase};
+use crate::client::{Client, Flags, Phase, Question};
 use crate::connection::{Identity, Kind, Policy};
 use crate::events::{AuthRequest, Event};
 use crate::gate::{Admission, Verdict};
@@ -53,6 +53,7 @@ impl Worker {
             remote_account: if with_account { &client.account.name } else { "" },
             // A client without credentials must not be put off before it tried.
             auth_required: (is_first && self.settings.gate.admits_anonymous()).then_some(false),
+            max_payload: with_account.then(|| client.allowance.announced_payload()),
             acc_is_sys: with_account && client.account.is_system(),
             tls_required: is_pipe.then_some(false),
             tls_available: is_pipe.then_some(true),
@@ -80,7 +81,7 @@ impl Worker {
             return Err(ClosedReason::ProtocolViolation);
         }
         if client.has_connected || client.came_early {
-            self.drop_subscriptions(client);
+            self.leave_account(client);
             client.forget_last();
             if let Some(account) = self.hub.account(GLOBAL_ACCOUNT) {
                 client.account = account;
@@ -96,24 +97,62 @@ impl Worker {
     pub(crate) fn decide(&mut self, client: &mut Client) -> Result<Next, ClosedReason> {
         let options = client.options.get_or_insert_default();
         match self.settings.gate.decide(options, client.connection.kind) {
-            Verdict::Admit(admission) => self.admit(client, &admission).map(|()| Next::Continue),
+            Verdict::Admit(admission) => self.admit(client, &admission).map(|()| Next::Admitted),
             Verdict::Refuse => Err(self.violate_authorization(client)),
             Verdict::Ask => {
-                client.phase = Phase::Asked;
-                let options = options.clone();
-                self.hub.events.push(Event::Auth(AuthRequest {
-                    connection: client.connection.id,
-                    kind: client.connection.kind,
-                    client_ip: client.peer_ip.clone(),
-                    client_port: client.peer_port,
-                    tls: client.is_tls,
-                    nonce: client.nonce.clone(),
-                    options,
-                    certificates: client.certificates.clone(),
-                }));
+                self.ask(client, Question::Login);
                 Ok(Next::Ask)
             }
         }
+    }
+
+    /// Asks Python; nothing is read from the client until it answers.
+    pub(crate) fn ask(&self, client: &mut Client, question: Question) {
+        client.phase = Phase::Asked;
+        client.question = question;
+        self.hub.events.push(Event::Auth(AuthRequest {
+            connection: client.connection.id,
+            kind: client.connection.kind,
+            client_ip: client.peer_ip.clone(),
+            client_port: client.peer_port,
+            tls: client.is_tls,
+            nonce: client.nonce.clone(),
+            options: client.options.get_or_insert_default().clone(),
+            certificates: client.certificates.clone(),
+            reload: question == Question::Reload,
+        }));
+    }
+
+    /// Takes up Python's answer, unless the rules changed after it was asked: then it is asked
+    /// again.
+    ///
+    /// # Errors
+    /// The connection closes.
+    pub fn take_answer(
+        &mut self,
+        client: &mut Client,
+        answer: Result<&Admission, ClosedReason>,
+    ) -> Result<Next, ClosedReason> {
+        if std::mem::take(&mut client.must_ask_again) {
+            return match client.question {
+                Question::Login => self.decide(client),
+                Question::Reload => {
+                    client.phase = Phase::Open;
+                    self.reauthorize(client)
+                }
+            };
+        }
+        match (answer, client.question) {
+            (Ok(admission), Question::Login) => self.admit(client, admission)?,
+            (Ok(admission), Question::Reload) => self.readmit(client, admission)?,
+            // A user that is gone is not told so, as in nats-server.
+            (Err(ClosedReason::ClientClosed), _) => return Err(ClosedReason::ClientClosed),
+            (Err(reason), _) => {
+                self.violate_authorization(client);
+                return Err(reason);
+            }
+        }
+        Ok(Next::Admitted)
     }
 
     /// Lets a client in, as the gate or Python decided.
@@ -132,6 +171,16 @@ impl Worker {
         let Some(account) = self.hub.account(&admission.account) else {
             return Err(self.violate_authorization(client));
         };
+        if !client.is_counted {
+            if !account.enter() {
+                let error = ClientError::MaximumAccountConnectionsExceeded;
+                self.say(client, &error);
+                let prefix = client.connection.log_prefix();
+                self.hub.log.error(|| format!("{prefix} - {}", error.text()));
+                return Err(ClosedReason::MaximumAccountConnectionsExceeded);
+            }
+            client.is_counted = true;
+        }
         let server_has_headers = self.settings.info.headers;
         let has_connected = client.has_connected;
         let options = client.options.get_or_insert_default();
@@ -148,6 +197,7 @@ impl Worker {
             name: options.name.clone(),
             log_suffix: log_suffix(options, &account, &admission.label),
             account: account.name.clone(),
+            label: admission.label.clone(),
         };
         let policy = admission
             .permissions
@@ -159,6 +209,7 @@ impl Worker {
         connection.has_headers.store(client.flags.headers, Ordering::Relaxed);
         client.policy = policy;
         client.account = account;
+        self.set_allowance(client);
         client.phase = Phase::Open;
         client.forget_last();
         if !(0..=1).contains(&protocol) {
@@ -180,6 +231,7 @@ impl Worker {
         let user = client.options.as_ref().map(|options| match () {
             () if !options.nkey.is_empty() => format!(" - Nkey {:?}", options.nkey),
             () if !options.user.is_empty() => format!(" - User {:?}", options.user),
+            () if !options.auth_token.is_empty() => " - Token \"[REDACTED]\"".to_owned(),
             () => String::new(),
         });
         let user = user.unwrap_or_default();
@@ -188,6 +240,14 @@ impl Worker {
             .error(|| format!("{} - authentication error{user}", client.connection.log_prefix()));
         self.say(client, &ClientError::AuthorizationViolation);
         ClosedReason::AuthenticationFailure
+    }
+
+    /// `-ERR` with a text of Python's, and its log line.
+    pub fn say_text(&mut self, client: &Client, text: &str) {
+        let prefix = client.connection.log_prefix();
+        self.hub.log.error(|| format!("{prefix} - {text}"));
+        let connection = client.connection.clone();
+        self.reply(&connection, format!("-ERR '{text}'\r\n").as_bytes());
     }
 
     /// `-ERR` to this client.
@@ -256,8 +316,10 @@ impl Worker {
             });
             return;
         }
-        sweep_if_due(client, limits.subscriptions_max);
-        if limits.subscriptions_max > 0 && client.subscription_count() >= limits.subscriptions_max {
+        let most = client.allowance.subscriptions_max.unwrap_or(usize::MAX);
+        sweep_if_due(client, most);
+        if client.subscription_count() >= most {
+            self.tell_subscription_limit(client);
             self.answer(client, &ClientError::MaximumSubscriptionsExceeded, input);
             return;
         }
@@ -311,14 +373,11 @@ impl Worker {
                 _ => true,
             };
             if ends {
-                client.take(sid);
-                if sub.end() && client.account.remove(&sub) {
-                    client.connection.subscriptions.fetch_sub(1, Ordering::Relaxed);
-                }
+                self.end_own(client, &sub);
             }
         }
         self.confirm(client);
-        sweep_if_due(client, 0);
+        sweep_if_due(client, usize::MAX);
     }
 
     fn confirm(&mut self, client: &Client) {
@@ -328,9 +387,26 @@ impl Worker {
         }
     }
 
-    /// Takes all subscriptions of a client out of its account.
-    pub fn drop_subscriptions(&mut self, client: &mut Client) {
+    /// Tells the log of a client that has all the subscriptions it may have.
+    pub(crate) fn tell_subscription_limit(&self, client: &Client) {
+        if client.account.may_tell_limit(self.now) {
+            let error = ClientError::MaximumSubscriptionsExceeded;
+            let prefix = client.connection.log_prefix();
+            self.hub.log.error(|| format!("{prefix} - {}", error.text()));
+        }
+    }
+
+    /// Takes a client and all its subscriptions out of its account.
+    pub fn leave_account(&mut self, client: &mut Client) {
+        if std::mem::take(&mut client.is_counted) {
+            client.account.leave();
+        }
         let live: Vec<&SubRef> = client.subscriptions().filter(|sub| sub.end()).collect();
+        if self.hub.log.is_tracing() {
+            for sub in &live {
+                self.trace_end(sub);
+            }
+        }
         client.account.remove_all(live.into_iter());
         client.connection.subscriptions.store(0, Ordering::Relaxed);
         client.connection.ended_subscriptions.store(0, Ordering::Relaxed);
@@ -348,7 +424,7 @@ fn sweep_if_due(client: &mut Client, limit: usize) {
     }
     let count = client.subscription_count();
     let is_many = ended >= ENDED_MIN && ended * 2 >= count;
-    if is_many || (limit > 0 && count >= limit) {
+    if is_many || count >= limit {
         client.sweep();
     }
 }

@@ -7,6 +7,15 @@ use keelback_wire::info::{PreparedInfo, ServerInfo};
 
 use crate::gate::Gate;
 
+/// What follows when a write took longer than its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteTimeout {
+    /// The connection closes.
+    Close,
+    /// It gets as long again, if it took anything at all.
+    Retry,
+}
+
 /// What one client may ask of the server.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -32,6 +41,12 @@ pub struct Limits {
     pub auth_timeout: Duration,
     /// Payload bytes shown in a trace; 0 shows all.
     pub traced_bytes_max: usize,
+    /// A trace shows headers only.
+    pub trace_headers: bool,
+    /// Match results are remembered by thread; else only a connection's last one is.
+    pub sublist_cache: bool,
+    /// What a client comes to that was given too little room for too long.
+    pub write_timeout: WriteTimeout,
     /// Whether publishers are slowed for destinations that lag.
     pub fast_producer_stall: bool,
 }
@@ -50,6 +65,9 @@ impl Default for Limits {
             pings_max: 2,
             auth_timeout: Duration::from_secs(2),
             traced_bytes_max: 0,
+            trace_headers: false,
+            sublist_cache: true,
+            write_timeout: WriteTimeout::Close,
             fast_producer_stall: true,
         }
     }

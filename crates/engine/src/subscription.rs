@@ -24,9 +24,9 @@ pub struct Subscription {
     /// Set once, by whoever ends it.
     ended: AtomicBool,
     /// Each delivery asks the permissions' deny list.
-    pub is_filtered: bool,
+    is_filtered: AtomicBool,
     /// Each delivery with a reply grants the permission to respond.
-    pub grants_responses: bool,
+    grants_responses: AtomicBool,
 }
 
 impl Subscription {
@@ -48,7 +48,24 @@ impl Subscription {
 
     /// Whether a delivery needs more than a copy: a limit, a filter, a grant.
     pub fn is_checked(&self) -> bool {
-        self.is_filtered || self.grants_responses || self.max.load(Ordering::Relaxed) > 0
+        self.is_filtered() || self.grants_responses() || self.max.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether each delivery asks the permissions' deny list.
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered.load(Ordering::Relaxed)
+    }
+
+    /// Whether each delivery with a reply grants the permission to respond.
+    pub fn grants_responses(&self) -> bool {
+        self.grants_responses.load(Ordering::Relaxed)
+    }
+
+    /// Takes up other permissions; true when deliveries are looked at otherwise than before.
+    pub fn set_checks(&self, is_filtered: bool, grants_responses: bool) -> bool {
+        let was_filtered = self.is_filtered.swap(is_filtered, Ordering::Relaxed);
+        let did_grant = self.grants_responses.swap(grants_responses, Ordering::Relaxed);
+        (was_filtered, did_grant) != (is_filtered, grants_responses)
     }
 
     /// Whether it ended (UNSUB, its max, or its connection).
@@ -70,6 +87,11 @@ impl Subscription {
     pub fn set_max(&self, max: u64) -> bool {
         self.max.store(max, Ordering::Release);
         max <= self.delivered.load(Ordering::Acquire)
+    }
+
+    /// Messages after which it ends; 0 is never.
+    pub fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
     }
 
     /// Claims one delivery under the limit.
@@ -116,8 +138,8 @@ impl SubRef {
             delivered: AtomicU64::new(0),
             max: AtomicU64::new(0),
             ended: AtomicBool::new(false),
-            is_filtered,
-            grants_responses,
+            is_filtered: AtomicBool::new(is_filtered),
+            grants_responses: AtomicBool::new(grants_responses),
         }))
     }
 }

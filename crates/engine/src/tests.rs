@@ -1,6 +1,7 @@
 //! The engine from the outside: bytes in, bytes out, time moved by hand.
 #![allow(clippy::unwrap_used, clippy::format_push_string)]
 
+mod accounts;
 mod counters;
 mod delivery;
 mod gate;
@@ -9,7 +10,9 @@ mod log;
 mod outbound;
 mod permissions;
 mod queues;
+mod reload;
 mod requests;
 mod slow_consumers;
 mod subscriptions;
 mod threads;
+mod tracing;

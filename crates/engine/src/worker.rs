@@ -187,8 +187,16 @@ impl Worker {
     /// Begins a turn: takes up the time and new settings.
     pub fn begin_turn(&mut self, now: Instant) {
         self.now = now;
+        self.take_settings();
+    }
+
+    /// Takes up new settings, in the middle of a turn too.
+    pub fn take_settings(&mut self) {
         if self.hub.settings_version() != self.settings.version {
             self.settings = self.hub.settings();
+            if !self.settings.limits.sublist_cache {
+                self.cache = Vec::new();
+            }
         }
     }
 
@@ -227,6 +235,9 @@ impl Worker {
         any: u64,
     ) -> (Arc<Targets>, Stamp) {
         if self.cache.is_empty() {
+            if !self.settings.limits.sublist_cache {
+                return self.match_anew(account, subject);
+            }
             self.cache.resize_with(CACHE_SETS, Default::default);
         }
         let id = if planted::is(Bug::CacheIgnoresAccount) { 0 } else { account.id };
@@ -242,6 +253,12 @@ impl Worker {
                 return (entry.targets.clone(), entry.stamp);
             }
         }
+        let (targets, stamp) = self.match_anew(account, subject);
+        self.remember(set, hash, id, subject, (stamp, any), &targets);
+        (targets, stamp)
+    }
+
+    fn match_anew(&mut self, account: &Account, subject: &[u8]) -> (Arc<Targets>, Stamp) {
         // The stamp is taken before the match: what changes in between shows in the next look.
         let stamp = account.generations.stamp(subject);
         account.sublist().matches(subject, &mut self.matched);
@@ -250,7 +267,6 @@ impl Worker {
         } else {
             Targets::compile(subject, &mut self.matched)
         };
-        self.remember(set, hash, id, subject, (stamp, any), &targets);
         (targets, stamp)
     }
 
@@ -319,6 +335,10 @@ impl Worker {
         if self.hub.log.is_tracing() {
             self.trace_out(connection, bytes);
         }
+        self.stage_answer(connection, bytes);
+    }
+
+    pub(crate) fn stage_answer(&mut self, connection: &Arc<Connection>, bytes: &[u8]) {
         let stage = self.stage(connection);
         stage.append(|buffer| buffer.extend_from_slice(bytes));
         stage.has_answers = true;

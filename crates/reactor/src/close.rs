@@ -4,11 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use keelback_engine::lock;
+use keelback_engine::log::Level;
 use keelback_engine::outbound::Flow;
+use keelback_engine::settings::WriteTimeout;
 use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
-use crate::slot::{Inbound, Stage};
+use crate::slot::{Inbound, Lag, Stage};
 use crate::thread::{Thread, index_of};
 use crate::turn::read;
 
@@ -33,7 +35,7 @@ impl Thread {
         slot.stage = Stage::Lingering;
         let index = index_of(key);
         if !planted::is(Bug::CloseKeepsSubscriptions) {
-            self.worker.drop_subscriptions(&mut self.slots[index].client);
+            self.worker.leave_account(&mut self.slots[index].client);
         }
         self.worker.flush_one(&connection, &[]);
         let hub = self.worker.hub.clone();
@@ -103,22 +105,36 @@ impl Thread {
 
     /// The write deadline of a connection came; true when it closed.
     pub(crate) fn write_is_late(&mut self, key: u64, now: Instant) -> bool {
-        let limit = self.worker.settings.limits.write_deadline;
+        let limits = self.worker.settings.limits.clone();
+        let limit = limits.write_deadline;
+        let may_retry = limits.write_timeout == WriteTimeout::Retry;
         let Some(slot) = self.slot(key) else { return true };
         let connection = slot.client.connection.clone();
         let mut outbound = lock(&connection.outbound);
-        let deadline = outbound.deadline();
+        let mut deadline = outbound.deadline();
         let (pieces, bytes) = (outbound.pending_pieces(), outbound.pending_bytes());
         outbound.is_watched = deadline.is_some();
+        let is_late = deadline.is_some_and(|at| at <= now);
+        let may_go_on = is_late && may_retry && outbound.renew_deadline(now, limit);
+        if may_go_on {
+            deadline = outbound.deadline();
+        }
         drop(outbound);
         slot.write_deadline = deadline;
-        if deadline.is_none_or(|at| at > now) {
+        if !is_late {
+            if deadline.is_none() {
+                self.end_lag(key);
+            }
+            return false;
+        }
+        if may_go_on {
+            self.note_lag(key, pieces, bytes);
             return false;
         }
         let reason = ClosedReason::SlowConsumerWriteDeadline;
         if connection.set_closing(reason) {
             self.worker.hub.log.write(
-                keelback_engine::log::Level::Info,
+                Level::Info,
                 &format!(
                     "{} - Slow Consumer Detected: WriteDeadline of {limit:?} exceeded with {pieces} chunks of {bytes} total bytes.",
                     connection.log_prefix()
@@ -128,6 +144,44 @@ impl Thread {
         }
         self.close(key, reason);
         true
+    }
+}
+
+impl Thread {
+    /// A connection was too slow, and takes its data all the same.
+    fn note_lag(&mut self, key: u64, pieces: usize, bytes: usize) {
+        let now = self.worker.now;
+        let limit = self.worker.settings.limits.write_deadline;
+        let Some(slot) = self.slot(key) else { return };
+        let since = slot.lag.as_ref().map_or(now - limit, |lag| lag.since);
+        let state = if slot.lag.is_some() { "State" } else { "Detected" };
+        slot.lag = Some(Box::new(Lag { since, pieces, bytes }));
+        let prefix = slot.client.connection.log_prefix();
+        let hub = &self.worker.hub;
+        hub.totals.slow_consumers.fetch_add(1, Ordering::Relaxed);
+        hub.log.write(
+            Level::Info,
+            &format!(
+                "{prefix} - Slow Consumer {state}: WriteDeadline of {limit:?} exceeded with {pieces} chunks of {bytes} total bytes."
+            ),
+        );
+    }
+
+    /// Nothing waits any more for a connection that was too slow.
+    pub(crate) fn end_lag(&mut self, key: u64) {
+        let now = self.worker.now;
+        let Some(slot) = self.slot(key) else { return };
+        let Some(lag) = slot.lag.take() else { return };
+        let prefix = slot.client.connection.log_prefix();
+        self.worker.hub.log.write(
+            Level::Info,
+            &format!(
+                "{prefix} - Slow Consumer Recovered: Flush took {:.3}s with {} chunks of {} total bytes.",
+                now.duration_since(lag.since).as_secs_f64(),
+                lag.pieces,
+                lag.bytes
+            ),
+        );
     }
 }
 

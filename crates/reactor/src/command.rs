@@ -23,6 +23,10 @@ pub enum Command {
     Refuse(u64, ClosedReason),
     /// Close a connection of this thread.
     Close(u64, ClosedReason),
+    /// Close one after it was told why.
+    Dismiss(u64, ClosedReason, String),
+    /// Decide again about all connections.
+    Reauthorize,
     /// Watch a connection's write deadline.
     Watch(u64),
     /// A destination that this publisher waits for has caught up.

@@ -2,16 +2,21 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keelback_engine::client::Phase;
 use keelback_engine::lock;
-use keelback_wire::errors::ClosedReason;
+use keelback_engine::log::Level;
+use keelback_wire::errors::{ClientError, ClosedReason};
 use rustix::net::{RecvFlags, recv};
 
 use crate::listener::{First, TlsMode};
 use crate::slot::{Inbound, Stage};
 use crate::thread::{Thread, index_of};
 use crate::tls::HANDSHAKE_RECORD;
+
+/// How long refused handshakes are counted before the log is told.
+const THROTTLE_REPORT: Duration = Duration::from_secs(1);
 
 impl Thread {
     /// A new connection: INFO, a handshake, or a look at the first byte.
@@ -51,6 +56,7 @@ impl Thread {
     pub(crate) fn shake_hands(&mut self, key: u64, is_gone: bool) {
         let Some(slot) = self.slot(key) else { return };
         match slot.stage {
+            Stage::Proxied(mode) => self.read_proxied(key, mode),
             Stage::Peeking(mode) => self.peek(key, mode),
             Stage::Handshaking { greets_after } => self.go_on(key, greets_after),
             Stage::Open | Stage::Lingering => {}
@@ -86,8 +92,11 @@ impl Thread {
     }
 
     /// Puts a TLS session around the socket.
-    fn start_handshake(&mut self, key: u64, greets_after: bool) {
+    pub(crate) fn start_handshake(&mut self, key: u64, greets_after: bool) {
         let now = self.worker.now;
+        if !self.throttle.admits(now) {
+            return self.refuse_handshake(key);
+        }
         let Some(tls) = self.tls() else { return };
         let Some(slot) = self.slot(key) else { return };
         let Inbound::Plain(fd) = &slot.inbound else { return };
@@ -105,6 +114,25 @@ impl Thread {
             self.close(key, ClosedReason::TlsHandshakeFailure);
         }
         self.schedule(key);
+    }
+
+    /// Too many handshakes begin: this one shall come later.
+    fn refuse_handshake(&mut self, key: u64) {
+        let report = self.worker.now + THROTTLE_REPORT;
+        self.throttle_report.get_or_insert(report);
+        let Some(slot) = self.slots.get(index_of(key)) else { return };
+        self.worker.say(&slot.client, &ClientError::ConnectionThrottled);
+        self.close(key, ClosedReason::MaximumConnectionsExceeded);
+    }
+
+    /// Tells the log how many handshakes were refused.
+    pub(crate) fn report_throttled(&mut self) {
+        self.throttle_report = None;
+        let refused = self.throttle.take_refused();
+        if refused > 0 {
+            let line = format!("Rejected {refused} connections due to TLS rate limiting");
+            self.worker.hub.log.write(Level::Warn, &line);
+        }
     }
 
     fn go_on(&mut self, key: u64, greets_after: bool) {
@@ -135,7 +163,8 @@ impl Thread {
         if session.is_handshaking {
             return;
         }
-        if !session.is_pinned {
+        // By the pins that are in force now, not by those of the handshake's beginning.
+        if !self.tls().is_some_and(|tls| tls.allows(&session.certificates)) {
             self.worker.hub.log.error(|| {
                 format!("{} - TLS handshake error: certificate not pinned", connection.log_prefix())
             });
@@ -158,7 +187,7 @@ impl Thread {
     }
 
     /// The protocol begins, and with it the time that the client has for its CONNECT.
-    fn open(&mut self, key: u64) {
+    pub(crate) fn open(&mut self, key: u64) {
         let deadline = self.worker.now + self.worker.settings.limits.auth_timeout;
         let Some(slot) = self.slot(key) else { return };
         slot.tls_deadline = None;
@@ -171,6 +200,7 @@ impl Thread {
     pub(crate) fn tls_is_late(&mut self, key: u64) {
         let Some(slot) = self.slot(key) else { return };
         match slot.stage {
+            Stage::Proxied(mode) => self.proxied_is_late(key, mode),
             // Nobody said that TLS comes: from now on it is the plain protocol.
             Stage::Peeking(TlsMode::Available) => self.open(key),
             // The fallback: INFO in plain, then as always.
@@ -186,7 +216,7 @@ impl Thread {
         }
     }
 
-    fn tls(&self) -> Option<Arc<crate::tls::TlsConfig>> {
+    pub(crate) fn tls(&self) -> Option<Arc<crate::tls::TlsConfig>> {
         self.tls_config.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }

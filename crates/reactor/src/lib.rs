@@ -4,6 +4,7 @@
 //! what the engine staged once a turn. The thread that staged bytes for a connection writes
 //! them itself, whoever owns it: ownership is of reading.
 
+mod admission;
 mod alarm;
 mod close;
 pub mod command;
@@ -11,11 +12,13 @@ mod handshake;
 pub mod listener;
 pub mod pipe;
 mod poller;
+mod proxy;
 mod reactor;
 mod slot;
 mod socket;
 mod stall;
 mod thread;
+mod throttle;
 mod timers;
 pub mod tls;
 mod turn;

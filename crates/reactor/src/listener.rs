@@ -49,12 +49,17 @@ pub struct ListenerOptions {
     pub port: u16,
     /// TLS.
     pub tls: TlsMode,
+    /// Balancers say whose connections they hand on.
+    pub proxy_protocol: bool,
+    /// TLS handshakes that begin in one second at most; 0 is without limit.
+    pub connection_rate_limit: u64,
 }
 
 /// A bound listener.
 pub struct Listening {
     pub(crate) fd: OwnedFd,
     pub(crate) tls: TlsMode,
+    proxy_protocol: bool,
     /// Bound to a loopback address: what is accepted inherits its congestion control.
     is_local: bool,
 }
@@ -64,6 +69,7 @@ pub struct Accepted {
     pub(crate) fd: OwnedFd,
     pub(crate) peer: SocketAddr,
     pub(crate) tls: TlsMode,
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Listening {
@@ -79,7 +85,8 @@ impl Listening {
                 Ok(fd) => {
                     let bound = SocketAddr::try_from(rustix::net::getsockname(&fd)?)?;
                     let is_local = bound.ip().is_loopback();
-                    return Ok((Self { fd, tls: options.tls, is_local }, bound));
+                    let (tls, proxy_protocol) = (options.tls, options.proxy_protocol);
+                    return Ok((Self { fd, tls, proxy_protocol, is_local }, bound));
                 }
                 Err(error) => last = error,
             }
@@ -116,7 +123,8 @@ impl Listening {
                 if peer.ip().to_canonical().is_loopback() && !self.is_local {
                     stop_pacing(&fd);
                 }
-                Ok(Some(Accepted { fd, peer, tls: self.tls }))
+                let (tls, proxy_protocol) = (self.tls, self.proxy_protocol);
+                Ok(Some(Accepted { fd, peer, tls, proxy_protocol }))
             }
             // Nobody waits, or the peer went while it did: the next one, at the next turn.
             Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),

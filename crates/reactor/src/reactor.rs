@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use keelback_engine::connection::Connection;
 use keelback_engine::events::Events;
 use keelback_engine::gate::Admission;
 use keelback_engine::settings::Settings;
@@ -17,6 +18,7 @@ use crate::command::{Command, Mailbox};
 use crate::listener::{ListenerOptions, Listening};
 use crate::pipe::PipeShared;
 use crate::thread::{SharedTls, Thread};
+use crate::throttle::Throttle;
 use crate::tls::TlsConfig;
 
 /// More threads than this were not seen to help.
@@ -29,6 +31,7 @@ pub struct Reactor {
     hub: Arc<Hub>,
     mailboxes: Arc<[Arc<Mailbox>]>,
     tls: SharedTls,
+    throttle: Arc<Throttle>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -47,13 +50,15 @@ impl Reactor {
         let mailboxes: Arc<[Arc<Mailbox>]> =
             (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
         let tls = SharedTls::default();
-        let reactor = Self { hub, mailboxes, tls, handles: Mutex::default() };
+        let throttle = Arc::new(Throttle::default());
+        let reactor = Self { hub, mailboxes, tls, throttle, handles: Mutex::default() };
         for number in 0..threads {
             let thread = Thread::new(
                 number,
                 reactor.hub.clone(),
                 reactor.mailboxes.clone(),
                 reactor.tls.clone(),
+                reactor.throttle.clone(),
             )?;
             let handle = std::thread::Builder::new()
                 .name(format!("kb-reactor-{number}"))
@@ -73,12 +78,34 @@ impl Reactor {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = Some(config);
     }
 
+    /// Closes connections whose peer's key is none of those that are pinned now; says how many.
+    pub fn drop_unpinned(&self) -> usize {
+        let config = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(config) = config else { return 0 };
+        let is_unpinned = |connection: &Arc<Connection>| {
+            let mut outbound = lock(&connection.outbound);
+            let session = outbound.transport().and_then(|transport| transport.session());
+            drop(outbound);
+            // One that shakes hands is looked at when it has.
+            session.is_some_and(|session| {
+                !session.is_handshaking && !config.allows(&session.certificates)
+            })
+        };
+        let mut unpinned = self.hub.connections();
+        unpinned.retain(is_unpinned);
+        for connection in &unpinned {
+            self.close(connection.id, ClosedReason::TlsHandshakeFailure);
+        }
+        unpinned.len()
+    }
+
     /// Binds and accepts; the address is the one bound.
     ///
     /// # Errors
     /// The address cannot be bound.
     pub fn listen(&self, options: &ListenerOptions) -> io::Result<SocketAddr> {
         let (listening, address) = Listening::bind(options)?;
+        self.throttle.set_limit(options.connection_rate_limit);
         let listening = Arc::new(listening);
         for mailbox in &*self.mailboxes {
             mailbox.send(Command::Listen(listening.clone()));
@@ -117,6 +144,16 @@ impl Reactor {
     /// Closes a connection.
     pub fn close(&self, connection: u64, reason: ClosedReason) {
         self.send_to_owner(connection, Command::Close(connection, reason));
+    }
+
+    /// Closes a connection after `-ERR` with this text.
+    pub fn dismiss(&self, connection: u64, reason: ClosedReason, error: String) {
+        self.send_to_owner(connection, Command::Dismiss(connection, reason, error));
+    }
+
+    /// Decides again about each connection, by the gate and the accounts that are in force now.
+    pub fn reauthorize(&self) {
+        self.send_all(|| Command::Reauthorize);
     }
 
     /// Sends INFO to the clients that take it at any time.

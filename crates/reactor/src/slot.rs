@@ -22,6 +22,8 @@ pub(crate) enum Inbound {
 /// Where a connection stands below its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// A header of the PROXY protocol may come before all else.
+    Proxied(TlsMode),
     /// The first byte decides between TLS and plain text.
     Peeking(TlsMode),
     /// The TLS handshake is under way; INFO follows it if it was not sent before.
@@ -30,6 +32,13 @@ pub(crate) enum Stage {
     Open,
     /// Closed for us; what the peer still sends is thrown away until it closes or `until`.
     Lingering,
+}
+
+/// Since when a connection has been too slow, and what waited for it last.
+pub(crate) struct Lag {
+    pub(crate) since: Instant,
+    pub(crate) pieces: usize,
+    pub(crate) bytes: usize,
 }
 
 /// One connection.
@@ -51,6 +60,8 @@ pub(crate) struct Slot {
     pub(crate) write_deadline: Option<Instant>,
     /// When lingering ends.
     pub(crate) linger_until: Option<Instant>,
+    /// It takes its data, but too slowly.
+    pub(crate) lag: Option<Box<Lag>>,
     pub(crate) stall: Stall,
     /// The live entry in the timers.
     pub(crate) scheduled: Option<Instant>,

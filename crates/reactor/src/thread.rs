@@ -22,6 +22,7 @@ use crate::poller::Readiness;
 use crate::slot::{Inbound, Slot, Stage};
 use crate::socket::Socket;
 use crate::stall::Stall;
+use crate::throttle::Throttle;
 use crate::timers::Timers;
 use crate::tls::{TLS_ROOM_BYTES, TlsConfig};
 
@@ -57,6 +58,9 @@ pub(crate) struct Thread {
     pub(crate) buffer: Vec<u8>,
     listeners: Vec<Arc<Listening>>,
     accept_again: Option<Instant>,
+    pub(crate) throttle: Arc<Throttle>,
+    /// When the log is told of handshakes that were refused.
+    pub(crate) throttle_report: Option<Instant>,
     generation: u32,
     is_ending: bool,
 }
@@ -67,6 +71,7 @@ impl Thread {
         hub: Arc<Hub>,
         mailboxes: Arc<[Arc<Mailbox>]>,
         tls_config: SharedTls,
+        throttle: Arc<Throttle>,
     ) -> io::Result<Self> {
         let mailbox = mailboxes[number].clone();
         let input = crate::poller::Interest { input: true, room: false };
@@ -85,6 +90,8 @@ impl Thread {
             buffer: vec![0; READ_BYTES + TLS_ROOM_BYTES],
             listeners: Vec::new(),
             accept_again: None,
+            throttle,
+            throttle_report: None,
             generation: 0,
             is_ending: false,
         })
@@ -109,10 +116,8 @@ impl Thread {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        match (self.timers.next(), self.accept_again) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.timers.next(), self.accept_again, self.throttle_report];
+        deadlines.into_iter().flatten().min()
     }
 
     fn handle(&mut self, event: Readiness) {
@@ -191,13 +196,10 @@ impl Thread {
         match command {
             Command::Adopt(accepted) => self.adopt(accepted),
             Command::AdoptPipe(pipe) => self.adopt_pipe(&pipe),
-            Command::Admit(id, admission) => {
-                self.answer(id, |worker, client| worker.admit(client, &admission));
-            }
-            Command::Refuse(id, reason) => self.answer(id, |worker, client| {
-                worker.violate_authorization(client);
-                Err(reason)
-            }),
+            Command::Admit(id, admission) => self.answer(id, Ok(&admission)),
+            Command::Refuse(id, reason) => self.answer(id, Err(reason)),
+            Command::Dismiss(id, reason, error) => self.dismiss(id, reason, &error),
+            Command::Reauthorize => self.reauthorize(),
             Command::Close(id, reason) => {
                 if let Some(key) = self.key_of(id) {
                     self.close(key, reason);
@@ -213,26 +215,6 @@ impl Thread {
             Command::Listen(listening) => self.add_listener(listening),
             Command::StopListening => self.listeners.clear(),
             Command::Shutdown => self.end(),
-        }
-    }
-
-    /// Python's answer about a client that waits for it.
-    fn answer(
-        &mut self,
-        id: u64,
-        decide: impl FnOnce(&mut Worker, &mut Client) -> Result<(), ClosedReason>,
-    ) {
-        let Some(key) = self.key_of(id) else { return };
-        let Some(slot) = self.slots.get_mut(index_of(key)) else { return };
-        if slot.client.phase != keelback_engine::client::Phase::Asked {
-            return;
-        }
-        match decide(&mut self.worker, &mut slot.client) {
-            Ok(()) => {
-                slot.auth_deadline = None;
-                self.resume(key);
-            }
-            Err(reason) => self.close(key, reason),
         }
     }
 
@@ -328,7 +310,8 @@ impl Thread {
             }
         };
         let peer = (accepted.peer.ip().to_canonical().to_string(), accepted.peer.port());
-        self.enter(key, Box::new(socket), Inbound::Plain(fd), Kind::Tcp, peer, accepted.tls);
+        let way_in = (accepted.tls, accepted.proxy_protocol);
+        self.enter(key, Box::new(socket), Inbound::Plain(fd), Kind::Tcp, peer, way_in);
     }
 
     fn adopt_pipe(&mut self, pipe: &Arc<PipeShared>) {
@@ -336,7 +319,7 @@ impl Thread {
         let key = self.next_key();
         let transport = Box::new(PipeTransport { shared: pipe.clone() });
         let peer = (String::from("127.0.0.1"), 0);
-        self.enter(key, transport, Inbound::Pipe, Kind::InProcess, peer, TlsMode::Off);
+        self.enter(key, transport, Inbound::Pipe, Kind::InProcess, peer, (TlsMode::Off, false));
         pipe.set_owner(self.mailbox.clone(), key);
     }
 
@@ -352,7 +335,7 @@ impl Thread {
         inbound: Inbound,
         kind: Kind,
         peer: (String, u16),
-        tls: TlsMode,
+        (tls, proxy_protocol): (TlsMode, bool),
     ) {
         let hub = self.worker.hub.clone();
         let settings = self.worker.settings.clone();
@@ -370,6 +353,10 @@ impl Thread {
         let account = hub.add_account(GLOBAL_ACCOUNT);
         let must_connect = settings.gate.must_connect();
         let mut client = Client::new(connection.clone(), account, peer, must_connect, now);
+        if proxy_protocol {
+            // Whose connection it is was not said yet, and the balancer's address is nobody's.
+            client.peer_ip = String::new();
+        }
         client.keepalive.begin(now, settings.limits.ping_interval);
         if settings.info.nonce {
             client.nonce = self.worker.nonce();
@@ -386,6 +373,7 @@ impl Thread {
             tls_deadline: None,
             write_deadline: None,
             linger_until: None,
+            lag: None,
             stall: Stall::default(),
             scheduled: None,
             generation: (key >> 32) as u32,
@@ -400,7 +388,11 @@ impl Thread {
             self.close(key, ClosedReason::MaximumConnectionsExceeded);
             return;
         }
-        self.begin(key, tls);
+        if proxy_protocol {
+            self.begin_proxied(key, tls);
+        } else {
+            self.begin(key, tls);
+        }
         self.schedule(key);
     }
 
@@ -424,6 +416,9 @@ impl Thread {
             slot.scheduled = None;
             self.fire(key, now);
             self.schedule(key);
+        }
+        if self.throttle_report.is_some_and(|report| report <= now) {
+            self.report_throttled();
         }
         if self.accept_again.is_some_and(|again| again <= now) {
             self.accept_again = None;
@@ -494,14 +489,15 @@ impl Thread {
         self.slot(key).map(|_| key)
     }
 
+    /// The keys of all connections.
+    pub(crate) fn keys(&self) -> Vec<u64> {
+        let key = |(index, slot): (usize, &Slot)| u64::from(slot.generation) << 32 | index as u64;
+        self.slots.iter().map(key).collect()
+    }
+
     fn end(&mut self) {
         self.listeners.clear();
-        let keys: Vec<u64> = self
-            .slots
-            .iter()
-            .map(|(index, slot)| u64::from(slot.generation) << 32 | index as u64)
-            .collect();
-        for key in keys {
+        for key in self.keys() {
             self.close(key, ClosedReason::ServerShutdown);
             self.remove(key);
         }

@@ -58,7 +58,7 @@ pub struct TlsOptions {
 /// A listener's TLS, compiled.
 pub struct TlsConfig {
     config: Arc<ServerConfig>,
-    pinned: Arc<[String]>,
+    pinned: Vec<String>,
     /// How long a handshake may take.
     pub timeout: Duration,
 }
@@ -99,6 +99,15 @@ impl TlsConfig {
         Ok(Self { config: Arc::new(config), pinned, timeout: options.timeout })
     }
 
+    /// Whether the peer's key is one of those pinned, or none is.
+    pub(crate) fn allows(&self, certificates: &[Vec<u8>]) -> bool {
+        self.pinned.is_empty()
+            || certificates
+                .first()
+                .and_then(|leaf| key_hash(leaf))
+                .is_some_and(|hash| self.pinned.contains(&hash))
+    }
+
     /// Wraps a socket; the handshake follows.
     ///
     /// # Errors
@@ -110,15 +119,7 @@ impl TlsConfig {
     ) -> io::Result<Box<dyn Transport>> {
         let mut session = ServerConnection::new(self.config.clone()).map_err(io::Error::other)?;
         session.set_buffer_limit(Some(WRITE_BYTES));
-        let pinned = self.pinned.clone();
-        Ok(Box::new(TlsTransport {
-            inner,
-            fd,
-            session,
-            pinned,
-            has_begun: false,
-            has_ended: false,
-        }))
+        Ok(Box::new(TlsTransport { inner, fd, session, has_begun: false, has_ended: false }))
     }
 }
 
@@ -241,7 +242,6 @@ struct TlsTransport {
     inner: Box<dyn Transport>,
     fd: Arc<OwnedFd>,
     session: ServerConnection,
-    pinned: Arc<[String]>,
     /// The first record was one of TLS.
     has_begun: bool,
     /// The peer closed its side in order (`close_notify`). The socket need not say so as well.
@@ -374,15 +374,9 @@ impl Transport for TlsTransport {
             .iter()
             .map(|certificate| certificate.to_vec())
             .collect();
-        let is_pinned = self.pinned.is_empty()
-            || certificates
-                .first()
-                .and_then(|leaf| key_hash(leaf))
-                .is_some_and(|hash| self.pinned.contains(&hash));
         Some(Session {
             is_handshaking: self.session.is_handshaking(),
             certificates,
-            is_pinned,
             protocol: protocol(&self.session),
         })
     }

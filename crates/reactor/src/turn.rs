@@ -128,6 +128,9 @@ impl Thread {
         let waiters = outbound.take_waiters();
         drop(outbound);
         self.release(waiters);
+        if flow == Flow::Clear {
+            self.end_lag(key);
+        }
         let Some(slot) = self.slot(key) else { return };
         match flow {
             Flow::Broken => self.close(key, ClosedReason::WriteError),
@@ -155,7 +158,7 @@ impl Thread {
             let connection = slot.client.connection.clone();
             connection.set_closing(ClosedReason::InternalClient);
             let index = index_of(key);
-            self.worker.drop_subscriptions(&mut self.slots[index].client);
+            self.worker.leave_account(&mut self.slots[index].client);
             self.worker.hub.forget(&connection);
             self.worker.hub.count_closed(ClosedReason::InternalClient);
             self.remove(key);

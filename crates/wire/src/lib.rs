@@ -9,6 +9,7 @@ pub mod connect;
 pub mod errors;
 pub mod info;
 mod json;
+pub mod proxy;
 pub mod quote;
 pub mod trace;
 

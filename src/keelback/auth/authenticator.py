@@ -81,7 +81,7 @@ class Authenticator:
             return None
         claim = self._claim(request)
         if claim is None:
-            return None if self._is_unknown_user(request) else _refuse(request)
+            return None if self._is_unknown_user(request) else self._refuse_nobody(request)
         if claim.secret is None:
             return self._admit(request, claim)
         matches = self._checker.matches_at_once(*claim.secret)
@@ -98,7 +98,7 @@ class Authenticator:
         if claim is None:
             if self._is_unknown_user(request):
                 await self._checker.waste(self._decoy, request.password, deadline=deadline)
-            return _refuse(request)
+            return self._refuse_nobody(request)
         if claim.secret is not None and not await self._checker.matches(
             *claim.secret, deadline=deadline
         ):
@@ -196,7 +196,19 @@ class Authenticator:
 
     def _is_unknown_user(self, request: _core.AuthRequest) -> bool:
         """Whether the refusal must be as slow as that of a wrong password."""
+        if request.reload:
+            return False
         return bool(self._decoy and request.user) and request.user not in self._users
+
+    def _refuse_nobody(self, request: _core.AuthRequest) -> _core.Refusal:
+        """No to whom no user stands for; one that a reload took away is closed in silence."""
+        is_single = bool(request.user) and request.user == self._rules.user
+        user_is_gone = not is_single and request.user not in self._users
+        is_gone = request.nkey not in self._nkeys if request.nkey else user_is_gone
+        names_somebody = request.nkey or request.user or request.certificates
+        if request.reload and names_somebody and is_gone:
+            return _core.Refusal(connection=request.connection, reason="Client Closed")
+        return _refuse(request)
 
     async def _decide_by_callback(
         self, callback: CallbackAuthenticator, request: _core.AuthRequest

@@ -180,6 +180,23 @@ def test_an_empty_table_lets_nobody_in() -> None:
     assert Asked(users=()).label(user="a") is None
 
 
+def test_a_reload_closes_a_user_that_is_gone_in_silence_and_tells_the_others() -> None:
+    asked = Asked(
+        users=(User(name="a", password=DIGEST, account="A"),),
+        nkeys=(NkeyUser(nkey=NKEY, account="A"),),
+    )
+
+    def reason(**request: object) -> str | None:
+        decision = asked.decide(reload=True, **request)
+        return getattr(decision, "reason", "Authentication Failure")
+
+    assert asked.decide(reload=True, user="a", password="right").label == "user:a"
+    for gone in ({"user": "b", "password": "right"}, {"nkey": OTHER_NKEY}):
+        assert reason(**gone) == "Client Closed"
+    for changed in ({"user": "a", "password": "wrong"}, {"nkey": NKEY}, {"token": "t"}, {}):
+        assert reason(**changed) == "Authentication Failure"
+
+
 def test_no_line_holds_a_secret() -> None:
     asked = Asked(nkeys=(NkeyUser(nkey=NKEY),), users=(User(name="a", password="s3cret"),))
     asked.label(nkey=NKEY, nonce=NONCE, signature="s3cret", password="s3cret")

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use keelback_interest::{PermissionRules, Permissions};
+use keelback_wire::errors::ClosedReason;
 use keelback_wire::info::ServerInfo;
 
 use crate::connection::Kind;
 use crate::events::{Event, Events};
 use crate::gate::Gate;
 use crate::hub::GLOBAL_ACCOUNT;
-use crate::ingest::{Ingested, Outcome};
+use crate::ingest::{Ingested, Next, Outcome};
 use crate::outbound::{Outbound, Transport};
 use crate::settings::{Info, Limits, Settings};
 use crate::{Account, Client, Connection, Hub, Worker, lock};
@@ -244,9 +245,21 @@ impl Server {
         }
     }
 
+    /// Decides again about a connection, by the settings that hold now.
+    ///
+    /// # Errors
+    /// It closes.
+    pub fn reauthorize(&mut self, peer: &mut Peer) -> Result<Next, ClosedReason> {
+        let worker = &mut self.workers[peer.thread];
+        worker.begin_turn(self.now);
+        let next = worker.reauthorize(&mut peer.client);
+        worker.flush(&[]);
+        next
+    }
+
     /// The end of a connection, as far as it concerns the engine.
     pub fn close(&mut self, peer: &mut Peer) {
-        self.workers[peer.thread].drop_subscriptions(&mut peer.client);
+        self.workers[peer.thread].leave_account(&mut peer.client);
         self.hub.forget(&peer.client.connection);
     }
 
@@ -258,6 +271,12 @@ impl Server {
     /// The account of this name, made if there is none.
     pub fn account(&self, name: &str) -> Arc<Account> {
         self.hub.add_account(name)
+    }
+
+    /// The lines of the log since the last look.
+    pub fn log_lines(&self) -> Vec<String> {
+        let text = |event| if let Event::Log { text, .. } = event { Some(text) } else { None };
+        self.events().into_iter().filter_map(text).collect()
     }
 
     /// What Python would be told.

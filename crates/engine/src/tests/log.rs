@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::checks::server::Server;
 use crate::events::{Event, Events};
-use crate::log::{Level, Log};
+use crate::log::{Format, Level, Levels, Log, Output};
 
 fn line() -> Event {
     Event::Log { level: Level::Error, text: "x".into() }
@@ -61,4 +61,48 @@ fn a_stranger_cannot_fill_the_log_without_bound() {
     }
     assert_eq!(server.hub.events.dropped(), 5000);
     assert_eq!(server.events().len(), 10_000);
+}
+
+/// A file, as far as a log needs one.
+#[derive(Clone, Default)]
+struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        crate::lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn python_is_told_once_that_a_file_is_full() {
+    let events = Arc::new(Events::new(Box::new(|| {})));
+    let log = Log::new(events.clone());
+    let file = Written::default();
+    let point = |bytes_max, bytes| {
+        let output = Output::new(Some(Box::new(file.clone())), bytes_max, bytes);
+        let format = Format { logtime: false, ..Format::default() };
+        log.configure(format, output, Levels::default());
+    };
+    let line = "[0] [INF] x\n";
+    let limit = line.len() as u64 * 2;
+    point(limit, 0);
+    log.write(Level::Info, "x");
+    log.write(Level::Info, "x");
+    assert_eq!(events.take(9).0.len(), 0, "as many bytes as the limit are not above it");
+    log.write(Level::Info, "x");
+    log.write(Level::Info, "x");
+    assert!(matches!(events.take(9).0[..], [Event::LogFull]));
+    assert_eq!(crate::lock(&file.0).len(), line.len() * 4, "lines are written on");
+    // What is in the file counts, and a file without a limit is never full.
+    point(limit, limit);
+    log.write(Level::Info, "x");
+    assert!(matches!(events.take(9).0[..], [Event::LogFull]));
+    point(0, u64::MAX / 2);
+    log.write(Level::Info, "x");
+    assert_eq!(events.take(9).0.len(), 0);
 }
