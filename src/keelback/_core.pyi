@@ -373,7 +373,9 @@ class Plane:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_pipe(self) -> Pipe: ...
-    def take_events(self, at_most: int = 1024) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
+    def take_events(
+        self, at_most: int = 1024
+    ) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
         """Take the oldest events, as many as there are or `at_most`."""
 
     def admit(self, admissions: list[Admission]) -> None: ...

@@ -160,15 +160,10 @@ def _tls_config(view: View) -> object:
 
 def _nkey_users(view: View) -> object:
     options = view.options
-    blocks = (options.authorization, *options.accounts)
+    named = [("", options.authorization.users)]
+    named += [(account.name, account.users) for account in options.accounts]
     return sorted(
-        (
-            (user.nkey, repr(user), block.name if hasattr(block, "name") else "")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-            for block in blocks
-            for user in block.users
-            if user.nkey
-        ),
-        key=lambda each: each[0],
+        (user.nkey, account, repr(user)) for account, users in named for user in users if user.nkey
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 
 from keelback.errors import KeelbackError
 
@@ -29,6 +30,8 @@ GO_NAMES: Final = {
     signal.SIGUSR2: "user defined signal 2",
 }
 
+PIPE_BYTES: Final = 4096
+
 DUMP_EXIT_CODE: Final = 2
 """As of a Go program that QUIT ends."""
 
@@ -45,6 +48,18 @@ def install(lifecycle: Lifecycle, post: Callable[[Callable[[], object]], None]) 
             number, lambda caught, _frame: post(lambda: handle(lifecycle, signal.Signals(caught)))
         )
     signal.signal(signal.SIGQUIT, lambda _, frame: dump_and_exit(lifecycle, frame))
+    # Python runs a handler between two bytecodes: one that came in just before the loop went to
+    # sleep would wait for some other event. A byte in a pipe wakes the loop.
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    post(lambda: _wake_by(reader))
+
+
+def _wake_by(reader: int) -> None:
+    """Have the control loop wake when a signal comes; on the loop."""
+    import asyncio  # noqa: PLC0415  # runs already
+
+    asyncio.get_running_loop().add_reader(reader, os.read, reader, PIPE_BYTES)
 
 
 def handle(lifecycle: Lifecycle, caught: signal.Signals) -> None:
@@ -69,37 +84,45 @@ def handle(lifecycle: Lifecycle, caught: signal.Signals) -> None:
 
 def dump_and_exit(lifecycle: Lifecycle, frame: FrameType | None) -> None:
     """Write what every thread and task is doing to the log, and end the process at once."""
-    try:
-        lines = ["SIGQUIT: quit", *thread_lines(frame), *task_lines()]
+
+    def tell(line: str) -> None:
         if lifecycle.is_running:
-            for line in lines:
-                lifecycle.log("ERR", line)
-            lifecycle.forward_log()
+            lifecycle.log("ERR", line)
         else:
-            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.write(f"{line}\n")
+
+    try:
+        tell("SIGQUIT: quit")
+        for line in (*thread_lines(frame), *task_lines()):
+            tell(line)
+        if lifecycle.is_running:
+            lifecycle.forward_log()
     finally:
         os._exit(DUMP_EXIT_CODE)
 
 
 def thread_lines(frame: FrameType | None) -> Iterator[str]:
-    """Each Python thread with its stack; `frame` is where the signal interrupted this one."""
-    import threading  # noqa: PLC0415  # once in a server's life
-    import traceback  # noqa: PLC0415
+    """Each Python thread with its stack; `frame` is where the signal interrupted this one.
 
+    Nothing is imported here: the signal may have come in the middle of an import.
+    """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, own in sys._current_frames().items():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        stack = frame if frame is not None and ident == threading.get_ident() else own
         yield f"Thread {names.get(ident, ident)}:"
-        for entry in traceback.format_stack(stack):
-            yield from entry.rstrip().splitlines()
+        stack = frame if frame is not None and ident == threading.get_ident() else own
+        places: list[str] = []
+        while stack is not None:
+            places.append(_place(stack))
+            stack = stack.f_back
+        yield from reversed(places)
 
 
 def task_lines() -> Iterator[str]:
     """Each task of the control loop, with what it waits for, from the outside in."""
-    import asyncio  # noqa: PLC0415  # there already, if there are tasks
-
+    # The signal may have come in the middle of the import of asyncio: then there are none.
+    all_tasks = getattr(sys.modules.get("asyncio"), "all_tasks", None)
     try:
-        tasks = asyncio.all_tasks()
+        tasks = () if all_tasks is None else all_tasks()
     except RuntimeError:  # no loop runs on this thread
         return
     for task in tasks:
@@ -107,6 +130,10 @@ def task_lines() -> Iterator[str]:
         waiting: object = task.get_coro()
         # `Task.get_stack` shows the outermost function alone.
         while (frame := getattr(waiting, "cr_frame", None)) is not None:
-            code = frame.f_code
-            yield f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
+            yield _place(frame)
             waiting = getattr(waiting, "cr_await", None)
+
+
+def _place(frame: FrameType) -> str:
+    code = frame.f_code
+    return f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'

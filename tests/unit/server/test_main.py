@@ -130,11 +130,19 @@ def test_what_only_prints(
 
 @pytest.fixture
 def handlers_kept() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    numbers = (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGQUIT,
+    )
     kept = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
+    signal.set_wakeup_fd(-1)
 
 
 @pytest.mark.usefixtures("core", "handlers_kept")
