@@ -141,14 +141,10 @@ capability off (`jetstream: false`, `jetstream { enabled: false }`, `ocsp: false
 
 def not_supported() -> str:
     """The keys that are refused, by the block in which they stand."""
-    blocks = (
-        ("the top level", later.TOP),
-        ("`authorization`", later.AUTHORIZATION),
-        ("`users`", later.USER),
-        ("`accounts.<name>`", later.ACCOUNT),
-        ("`tls`", later.TLS),
-    )
-    lines = [f"| {where} | {shape_keys(shape)} |" for where, shape in blocks]
+    lines = [
+        f"| {f'`{path}`' if path else 'the top level'} | {shape_keys(shape)} |"
+        for path, shape in later.BLOCKS.items()
+    ]
     lines += [
         f"| `{names.split('/')[0]}` | {shape_keys(shape)} |"
         for names, shape in sorted(later.TOP.blocks.items())

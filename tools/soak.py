@@ -143,6 +143,12 @@ def all_runs() -> list[Run]:
             "hostile sessions", 0.16, rounds("hostile sessions", "tests/hostile/test_cases.py", 504)
         ),
         Run(
+            "configuration texts",
+            0.1,
+            rounds("configuration texts", "tests/unit/config", SESSIONS_IN_A_ROUND),
+            no_genuine_server,
+        ),
+        Run(
             "differential sessions",
             0.4,
             rounds("differential sessions", "tests/differential", SESSIONS_IN_A_ROUND),
@@ -230,7 +236,7 @@ def leaks(seconds: float, seed: int) -> Outcome:
 
 
 def rounds(name: str, tests: str, sessions: int) -> Callable[[float, int], Outcome]:
-    """Generated sessions, round after round with new seeds, until the time is over."""
+    """Generated sessions or texts, round after round with new seeds, until the time is over."""
 
     def start(seconds: float, seed: int) -> Outcome:
         end, count = time.monotonic() + seconds, 0

@@ -215,7 +215,7 @@ class Lexer:
     def _block_string(self) -> tuple[str, Place]:  # noqa: RET503 - `fail` never returns
         start = self.position + 1
         close = start
-        stop = self._find(END, start)
+        stop = self._next(END, start)
         while (close := self.text.find(")", close, stop)) >= 0:
             after = close + 1
             if self.text[close - 1] == "\n" and self._char(after) in "\n\0":

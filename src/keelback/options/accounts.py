@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from keelback.config.gotext import quote, show
 from keelback.errors import ConfigError
-from keelback.options import later
 from keelback.options.fields import Block, Reload, option, options
 from keelback.options.kinds import SMALL_INTEGER, TEXT, Anything
 from keelback.options.nkeys import ACCOUNT, is_public_nkey
@@ -160,8 +159,8 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
                 permissions = read_permissions(item, report)
             elif lower == "limits":
                 limits = _read_limits(item, report)
-            elif not later.ACCOUNT.refuse(key, item, report):
-                report.unknown(key, item, KEYS)
+            else:
+                report.not_known("accounts.<name>", key, item, KEYS)
         except ConfigError as error:
             report.errors.append(error)
     return AccountOptions(

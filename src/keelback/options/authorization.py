@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from keelback.config.gotext import show
 from keelback.errors import ConfigError
-from keelback.options import later
 from keelback.options.fields import Block, Reload, option, options
 from keelback.options.kinds import DURATION, TEXT, Anything, seconds_of, text_of
 from keelback.options.permissions import PermissionOptions, read_permissions
@@ -93,8 +92,8 @@ def read_authorization(value: Value, report: Report) -> tuple[AuthorizationOptio
                 found[name] = read_timeout(key, item, report, "authorization")
             elif name is not None:
                 found[name] = text_of(item)
-            elif not later.AUTHORIZATION.refuse(key, item, report):
-                report.unknown(key, item, KEYS)
+            else:
+                report.not_known("authorization", key, item, KEYS)
         except ConfigError as error:
             report.errors.append(error)
     found["users"] = with_default_permissions(users, permissions)

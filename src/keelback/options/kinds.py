@@ -165,6 +165,7 @@ class Duration(Kind):
 
     def read(self, key: str, value: Value, report: Report) -> float:
         """Read a duration."""
+        key = key.lower()  # as nats-server names it
         number = value.data
         if isinstance(number, str):
             return seconds_of(value, f"error parsing {key}: ")

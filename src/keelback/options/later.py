@@ -122,7 +122,14 @@ _ANY_TLS = Shape(
     "timeout cipher_suites allow_insecure_cipher_suites curve_preferences min_version "
     "handshake_first/first/immediate connection_rate_limit pinned_certs cert_store cert_match_by "
     "cert_match ca_certs_match cert_match_skip_invalid",
-    {"ocsp_peer": _OCSP_PEER, "certs/certificates": Shape("cert_file key_file")},
+    {
+        "ocsp_peer": _OCSP_PEER,
+        "certs/certificates": Shape(
+            "cert_file key_file",
+            unknown="error parsing tls certs config, unknown field {}",
+            exempts_variables=False,
+        ),
+    },
     unknown=_TLS_UNKNOWN,
     exempts_variables=False,
 )
@@ -317,5 +324,14 @@ TOP = Shape(
     },
 )
 """The keys of the top level that are not there yet."""
+
+BLOCKS = {
+    "": TOP,
+    "authorization": AUTHORIZATION,
+    "users": USER,
+    "accounts.<name>": ACCOUNT,
+    "tls": TLS,
+}
+"""The blocks that are read, by their paths, and what of them is not there yet."""
 
 KEYS = frozenset(TOP.keys)

@@ -13,7 +13,6 @@ from keelback.config.gotext import quote
 from keelback.config.parser import parse_file, parse_text
 from keelback.config.tree import Value, go_type
 from keelback.errors import ConfigError, ConfigRejected, Place
-from keelback.options import later
 from keelback.options.accounts import read_accounts
 from keelback.options.authorization import AuthorizationOptions, read_authorization
 from keelback.options.checks import check
@@ -128,13 +127,8 @@ def load_file(path: str, overrides: Mapping[str, object] | None = None) -> Draft
         ConfigRejected: with everything that is wrong in it, and its warnings.
     """
     tree = parse_file(path)
-    whole = tree
-    if overrides:
-        assert isinstance(tree.data, dict)  # noqa: S101 - a whole file is a map
-        replaced_keys = {key.lower() for key in overrides}
-        pairs = {key: item for key, item in tree.data.items() if key.lower() not in replaced_keys}
-        whole = Value({**pairs, **_mapping_data(overrides)}, tree.place)
-    draft = _read_tree(whole, path)
+    assert isinstance(tree.data, dict)  # noqa: S101 - a whole file is a map
+    draft = _read_tree(Value(_overlaid(tree.data, overrides), tree.place), path)
     draft.config_file = path
     draft.config_digest = digest(tree)
     return draft
@@ -145,9 +139,20 @@ def load_text(text: str | bytes) -> Draft:
     return _read_tree(parse_text(text), "")
 
 
-def load_mapping(mapping: Mapping[str, object]) -> Draft:
-    """Read options from Python data; raises as `load_file` does."""
-    return _read_tree(Value(_mapping_data(mapping), Place("")), None)
+def load_mapping(
+    mapping: Mapping[str, object], overrides: Mapping[str, object] | None = None
+) -> Draft:
+    """Read options from Python data, others laid over it; raises as `load_file` does."""
+    return _read_tree(Value(_overlaid(_mapping_data(mapping), overrides), Place("")), None)
+
+
+def _overlaid(pairs: dict[str, Value], overrides: Mapping[str, object] | None) -> dict[str, Value]:
+    if not overrides:
+        return pairs
+    # What is read last counts, so that overrides also win over other names of the same key.
+    replaced_keys = {key.lower() for key in overrides}
+    kept = {key: item for key, item in pairs.items() if key.lower() not in replaced_keys}
+    return {**kept, **_mapping_data(overrides)}
 
 
 def _mapping_data(mapping: Mapping[str, object]) -> dict[str, Value]:
@@ -218,8 +223,8 @@ class _Reader:
             self._read_authorization(value)
         elif lower == "accounts":
             self._read_accounts(value)
-        elif not later.TOP.refuse(key, value, self.report):
-            self.report.unknown(key, value, (*KNOWN_KEYS, *later.KEYS), describe=_describe)
+        else:
+            self.report.not_known("", key, value, KNOWN_KEYS, describe=_describe)
 
     def _read_authorization(self, value: Value) -> None:
         authorization, has_users = read_authorization(value, self.report)

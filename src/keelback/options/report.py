@@ -50,6 +50,23 @@ class Report:
         self._hints_left -= self._hints_left > 0
         self.error(value.place, problem or f"unknown field {quote(key)}", hint=hint)
 
+    def not_known(
+        self,
+        block: str,
+        key: str,
+        value: Value,
+        known: Iterable[str],
+        *,
+        problem: str | None = None,
+        describe: Callable[[str], str] | None = None,
+    ) -> None:
+        """Note a key that a block does not read: it comes later, or nobody knows it."""
+        from keelback.options import later  # noqa: PLC0415 - costs start-up time
+
+        shape = later.BLOCKS[block]
+        if not shape.refuse(key, value, self):
+            self.unknown(key, value, (*known, *shape.keys), problem=problem, describe=describe)
+
     def unsupported(self, key: str, value: Value, *, what: str = "") -> None:
         """Note a key that nats-server has and Keelback does not have yet."""
         self.error(value.place, f"{quote(key)} is not supported yet", hint=what or UNSUPPORTED_HINT)

@@ -145,20 +145,23 @@ class ServerOptions(Block):
             return ServerOptions.from_mapping(keywords)
         if isinstance(config, str) or hasattr(config, "__fspath__"):
             return ServerOptions.from_file(cast("str", config), keywords)
-        return ServerOptions.from_mapping({**cast("Mapping[str, object]", config), **keywords})
+        return ServerOptions.from_mapping(cast("Mapping[str, object]", config), keywords)
 
     @staticmethod
-    def from_mapping(mapping: Mapping[str, object]) -> ServerOptions:
+    def from_mapping(
+        mapping: Mapping[str, object], overrides: Mapping[str, object] | None = None
+    ) -> ServerOptions:
         """Read options from Python data: the keys, types and errors of a configuration file.
 
-        Durations may be numbers of seconds. A key is named by its path in errors.
+        Durations may be numbers of seconds. A key is named by its path in errors. `overrides`
+        come over what the mapping says.
 
         Raises:
             ConfigRejected: with everything that is wrong.
         """
         from keelback.options.load import load_mapping  # noqa: PLC0415 - it builds this class
 
-        return load_mapping(mapping).resolved()
+        return load_mapping(mapping, overrides).resolved()
 
     @staticmethod
     def from_file(

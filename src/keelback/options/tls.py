@@ -9,7 +9,6 @@ from __future__ import annotations
 from keelback.config.gotext import os_error_text, quote, show
 from keelback.config.tree import go_type
 from keelback.errors import ConfigError
-from keelback.options import later
 from keelback.options.authorization import read_timeout
 from keelback.options.fields import Block, Reload, option, options
 from keelback.options.kinds import (
@@ -194,7 +193,7 @@ KEYS = {
 FALSE_ONLY_KEYS = ("insecure", "verify_cert_and_check_known_urls", "allow_insecure_cipher_suites")
 
 
-def read_tls(value: Value, report: Report) -> TlsOptions:  # noqa: C901 - one branch a key
+def read_tls(value: Value, report: Report) -> TlsOptions:
     """Read the block and look at its files.
 
     Raises:
@@ -211,9 +210,9 @@ def read_tls(value: Value, report: Report) -> TlsOptions:  # noqa: C901 - one br
                 found.update(_read_field(name, key, item, value, report))
             elif key.lower() in FALSE_ONLY_KEYS:
                 _read_false(key, item, report)
-            elif not later.TLS.refuse(key, item, report):
+            else:
                 problem = f"error parsing tls config, unknown field {quote(key)}"
-                report.unknown(key, item, KEYS, problem=problem)
+                report.not_known("tls", key, item, KEYS, problem=problem)
         except ConfigError as error:
             report.errors.append(error)
     if found.get("verify_and_map"):

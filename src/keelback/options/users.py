@@ -5,7 +5,6 @@ from __future__ import annotations
 from keelback.config.gotext import quote, show
 from keelback.config.tree import go_type
 from keelback.errors import ConfigError
-from keelback.options import later
 from keelback.options.fields import Block, Reload, option, options, replaced
 from keelback.options.kinds import TEXT, Anything, text_of
 from keelback.options.nkeys import USER, is_public_nkey
@@ -119,8 +118,8 @@ def _read_user(entry: Value, fields: dict[str, Value], report: Report) -> UserOp
             found[name] = _read_connection_types(item, report)
         elif name is not None:
             found[name] = text_of(item)
-        elif not later.USER.refuse(key, item, report):
-            report.unknown(key, item, USER_KEYS)
+        else:
+            report.not_known("users", key, item, USER_KEYS)
     user = UserOptions(**found)  # type: ignore[arg-type]  # read by name just above
     if not user.nkey and not user.user:
         # nats-server names the last field that it read.

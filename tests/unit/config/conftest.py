@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = "v2.15.1"
+
+TEXTS_PER_SEED = 60
+FIRST_SEED = int(os.environ.get("KEELBACK_SEED", "0"))
+SEEDS = range(
+    FIRST_SEED,
+    FIRST_SEED + max(1, int(os.environ.get("KEELBACK_SESSIONS", "120")) // TEXTS_PER_SEED),
+)
+"""Where generated texts come from; `make soak` takes others, and more of them."""
+
+EXAMPLES_FACTOR = len(SEEDS) / 2
+"""By how much more than usual examples the property tests look at."""
 
 
 class Verdict:

@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
+import random
 import time
+import tracemalloc
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keelback.config import parse_file, parse_text
+from keelback.config.digest import _json
 from keelback.config.gotext import duration_text, float_text, parse_duration, quote
-from keelback.config.tree import DEPTH_MAX
-from keelback.errors import ConfigError, ConfigSyntaxError, Place
+from keelback.config.lexer import Lexer
+from keelback.config.parser import _Parser, _Session
+from keelback.config.tree import DEPTH_MAX, STRING_BYTES_PER_WEIGHT
+from keelback.errors import ConfigError, ConfigRejected, ConfigSyntaxError, Place
+from keelback.options.load import KNOWN_KEYS, load_mapping, load_text
 
-from .texts import PARTS
+from .conftest import EXAMPLES_FACTOR
+from .structured import made_up
+from .texts import PARTS, WRITTEN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from keelback.options.load import Draft
+
 SECONDS_PER_TEXT_MAX = 2.0
+BYTES_PER_TEXT_BYTE_MAX = 1500
+"""A two-letter value of a list is a `Value`, its place and its string: a few hundred bytes."""
+
+REPEATED = (
+    *(
+        "#\n",
+        "// c\n",
+        "a:'x'\n",
+        "'a' 'x'\n",
+        'a:"x"\n',
+        "a:(\nx\n)\n",
+        "a:[x\n]\n",
+        "a:1\nb:$a\n",
+    ),
+    *(
+        "a:{b:1 }\n",
+        "a\n",
+        "a:1 /\n",
+        'a:"\\x41"\n',
+        "a:1.5\n",
+        "a:[",
+        "{",
+        "a:2024-01-02T03:04:05Z\n",
+    ),
+)
+"""What a long text may consist of."""
 
 
 def read(text: str, **environment: str) -> object:
@@ -128,12 +166,58 @@ def test_a_long_single_line_takes_linear_time() -> None:
     parse_text("; ".join(f"key{n}: [ {n} , 'x' ]" for n in range(20_000)))
 
 
+class CountingText(str):
+    """A text that counts the characters that were looked at to find others."""
+
+    looked_at = 0
+
+    def find(self, wanted: str, start: int = 0, end: int | None = None) -> int:
+        at = super().find(wanted, start, len(self) if end is None else end)
+        CountingText.looked_at += (at if at >= 0 else len(self) if end is None else end) - start
+        return at
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("part", REPEATED)
+def test_a_text_is_not_searched_again_and_again(part: str) -> None:
+    lexer = Lexer((part * 3000).encode(), "")
+    lexer.text = CountingText(lexer.text)
+    CountingText.looked_at = 0
+    with suppress(ConfigSyntaxError):
+        _Parser(lexer, _Session({})).parse()
+    assert CountingText.looked_at <= 8 * len(lexer.text)
+
+
+@pytest.mark.parametrize("part", REPEATED)
+def test_memory_is_bounded_by_the_text(part: str) -> None:
+    content = (part * 1000).encode()
+    tracemalloc.start()
+    with suppress(ConfigSyntaxError):
+        parse_text(content)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < BYTES_PER_TEXT_BYTE_MAX * len(content) + 100_000
+
+
+def test_only_so_many_unknown_keys_get_a_hint() -> None:
+    with pytest.raises(ConfigRejected) as caught:
+        load_text("".join(f"prt{number}: 1\n" for number in range(200)))
+    assert len(caught.value.errors) == 200
+    assert 0 < sum(bool(error.hint) for error in caught.value.errors) <= 50
+
+
+def test_environment_variables_may_be_used_often() -> None:
+    text = "".join(f"a{number}: $HOST\n" for number in range(6000))
+    assert len(read(text, HOST="x")) == 6000  # type: ignore[arg-type]
+
+
 def settle(content: bytes) -> None:
     """Any text parses or gives an error with a place, in bounded time."""
     started = time.perf_counter()
-    problem: ConfigError | None = None
+    tree = problem = None
     try:
-        parse_text(content, environment={"KB": "3"})
+        tree = parse_text(content, environment={"KB": "3"})
     except ConfigError as error:
         problem = error
     if problem is not None:
@@ -141,19 +225,83 @@ def settle(content: bytes) -> None:
         assert problem.place.line >= 1
         assert problem.place.column >= 0
         assert problem.problem
+    if tree is not None:
+        # What a tree weighs bounds what it comes to when it is written out.
+        written = len(_json(tree))
+        assert written <= 16 * STRING_BYTES_PER_WEIGHT * tree.weight
     assert time.perf_counter() - started < SECONDS_PER_TEXT_MAX
 
 
-@settings(max_examples=400, deadline=None)
+def settle_options(read: Callable[[], Draft]) -> None:
+    """Whatever is read gives options, or errors of which each says what is wrong, and where."""
+    errors: tuple[ConfigError, ...] = ()
+    try:
+        read().resolved()
+    except ConfigRejected as rejected:
+        errors = (*rejected.errors, *rejected.warnings)
+    except ConfigSyntaxError as error:
+        errors = (error,)
+    for error in errors:
+        assert error.problem
+        assert error.place is not None or not error.names_place
+
+
+@settings(max_examples=int(400 * EXAMPLES_FACTOR), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_give_a_place(content: bytes) -> None:
     settle(content)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=int(800 * EXAMPLES_FACTOR), deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=40))
 def test_any_mix_of_parts_parses_or_gives_a_place(parts: list[str]) -> None:
     settle("".join(parts).encode())
+
+
+@settings(max_examples=int(100 * EXAMPLES_FACTOR), deadline=None)
+@given(st.text(max_size=200), st.integers(1, 40))
+def test_any_text_repeated_parses_or_gives_a_place(text: str, times: int) -> None:
+    settle((text * times).encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=int(300 * EXAMPLES_FACTOR), deadline=None)
+@given(st.integers(0, 1 << 32), st.floats(0, 1), st.sampled_from(("", *PARTS)))
+def test_any_configuration_gives_options_or_says_why_not(seed: int, cut: float, part: str) -> None:
+    text = made_up(random.Random(seed))
+    at = int(cut * len(text))
+    settle_options(lambda: load_text(text.encode()))
+    settle_options(lambda: load_text((text[:at] + part + text[at + 1 :]).encode()))
+
+
+@settings(max_examples=int(100 * EXAMPLES_FACTOR), deadline=None)
+@given(st.sampled_from(WRITTEN), st.sampled_from(WRITTEN), st.floats(0, 1))
+def test_any_two_texts_in_one_another_give_options_or_say_why_not(
+    outer: str, inner: str, cut: float
+) -> None:
+    at = int(cut * len(outer))
+    settle_options(lambda: load_text(f"{outer[:at]}{inner}{outer[at:]}".encode()))
+
+
+PYTHON_DATA = st.recursive(
+    st.one_of(
+        st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(KNOWN_KEYS)
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from((*KNOWN_KEYS, "users", "A", "user")), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(
+    max_examples=int(300 * EXAMPLES_FACTOR),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.dictionaries(st.sampled_from(KNOWN_KEYS), PYTHON_DATA, max_size=4))
+def test_any_python_data_gives_options_or_says_why_not(mapping: dict[str, object]) -> None:
+    settle_options(lambda: load_mapping(mapping))
 
 
 @settings(max_examples=200, deadline=None)

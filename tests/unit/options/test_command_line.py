@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -39,6 +40,18 @@ REFUSED_ALIKE: tuple[tuple[str, ...], ...] = (
     ("-c", "nothing.conf"),
     ("-c", "nothing.conf", "-t"),
     ("-n", "a b"),
+    ("-m", "x"),
+    ("-ms",),
+    ("--log_size_limit", "1MB"),
+    ("--max_traced_msg_len=",),
+    ("-s=perhaps",),
+    ("-r",),
+    ("-sl",),
+    ("--profile", "x"),
+    ("--cluster",),
+    ("--connect_retries", "1.5"),
+    ("-js", "help!"),
+    ("-DVV=3",),
 )  # fmt: skip
 
 
@@ -84,7 +97,13 @@ def test_every_flag_of_a_plain_option() -> None:
         *("-a", "::1", "-p", "-1", "-n", "x", "-P", "pid", "-l", "log", "-T=false", "-D", "-V"),
         *("--logtime_utc", "--client_advertise", "a:1", "--ports_file_dir", "d", "--threads", "2"),
         *("--user", "u", "--pass", "w", "--auth", "t"),
+        *("-m", "-1", "-s", "-r", "udp://h:514", "--log_size_limit", "9", "--log_format", "json"),
+        *("--max_traced_msg_len", "7"),
     )
+    assert (read.monitor.http_port, read.monitor.https_port) == (-1, 0)
+    assert (read.log.syslog, read.log.remote_syslog) == (True, "udp://h:514")
+    assert (read.log.log_size_limit, read.log.log_format) == (9, "json")
+    assert read.log.max_traced_msg_len == 7
     assert (read.host, read.port, read.server_name, read.threads) == ("::1", 0, "x", 2)
     assert (read.pid_file, read.ports_file_dir, read.client_advertise) == ("pid", "d", "a:1")
     assert (read.log.log_file, read.log.logtime, read.log.logtime_utc) == ("log", False, True)
@@ -96,6 +115,46 @@ def test_every_flag_of_a_plain_option() -> None:
 def test_tracing_flags_in_nats_servers_order() -> None:
     log = options("-DVV", "-VV=false").log
     assert (log.debug, log.trace, log.trace_verbose) == (True, False, False)
+
+
+def test_all_names_of_a_flag_mean_the_same() -> None:
+    for flag in FLAGS.values():
+        value = {"nothing": "=true", "text": "=json", "number": "=7"}[flag.takes]
+        lines = [parse_command_line([f"--{name}{value}"]) for name in flag.names]
+        outcomes = {(repr(line.options), line.exit_code, line.signal) for line in lines}
+        assert len(outcomes) == 1, flag.names
+
+
+def test_a_log_format_that_is_none() -> None:
+    outcome = parse_command_line(["--log_format", "xml"])
+    assert outcome.exit_code == 1
+    problem = "nats-server: --log_format: log_format must be 'text' or 'json'"
+    assert error_line(outcome) == problem
+
+
+def test_a_signal_comes_before_the_configuration() -> None:
+    outcome = parse_command_line(["--signal", "reload=12", "-c", "nothing.conf"])
+    assert (outcome.signal, outcome.options, outcome.exit_code) == ("reload=12", None, 0)
+    assert not outcome.standard_error
+
+
+@pytest.mark.parametrize("name", ["help", "version"])
+def test_a_text_that_is_asked_for_comes_before_a_signal(name: str) -> None:
+    outcome = parse_command_line([f"--{name}", "--signal", "reload"])
+    assert outcome.standard_output
+    assert not outcome.signal
+
+
+def test_every_flag_of_nats_server_is_known() -> None:
+    program = shutil.which("nats-server")
+    if program is None:
+        pytest.skip("nats-server is not installed")
+    usage = subprocess.run(
+        [program, "--help"], capture_output=True, text=True, timeout=30, check=False
+    ).stdout
+    names = set(re.findall(r"(?<![\w-])--?(\w+)", usage))
+    assert {"p", "port", "ms", "DVV", "signal", "cluster_listen", "help_tls"} <= names
+    assert names <= FLAGS.keys()
 
 
 def test_flags_override_the_file(tmp_path: Path) -> None:

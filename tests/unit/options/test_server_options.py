@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
 from keelback.config import parse_text
 from keelback.errors import ConfigRejected
-from keelback.options import ResponseRules, ServerOptions, SubjectRules, UserOptions, later
+from keelback.options import (
+    AccountLimitOptions,
+    ResponseRules,
+    ServerOptions,
+    SubjectRules,
+    UserOptions,
+    later,
+)
 from keelback.options.load import load_text
 from keelback.options.tls import (
     CIPHER_SUITES,
@@ -14,6 +24,9 @@ from keelback.options.tls import (
     UNSUPPORTED_CIPHER_SUITES,
     UNSUPPORTED_CURVES,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def resolved(text: str) -> ServerOptions:
@@ -108,6 +121,15 @@ def test_keywords_are_the_keys_of_a_file_with_its_types_and_errors() -> None:
         ("tls {}", "missing 'cert_file' in TLS configuration"),
         ('ping_interval: "-1s"', ":1:0: ping_interval is -1, allowed is from 0.001 seconds"),
         ("port: 70000", ":1:0: port is 70000, allowed is from -1 to 65535"),
+        ("http: 70000", ":1:0: http_port is 70000, allowed is from -1 to 65535"),
+        ("max_closed_clients: -1", ":1:0: max_closed_clients is -1, allowed is from 1 to 1000000"),
+        ("log_max_num: -1", ":1:0: log_max_num is -1, allowed is from 0"),
+        (
+            "accounts { A { limits: { max_conn: -2 } } }",
+            "accounts.A.limits.max_connections is -2, allowed is from -1",
+        ),
+        ("monitor_user: a", ":1:0: monitor_user without monitor_password admits nobody"),
+        ("monitor_password: a", ":1:0: monitor_password without monitor_user admits nobody"),
     ],
 )
 def test_what_options_mean_together_is_checked_when_a_server_starts(
@@ -131,6 +153,14 @@ def test_what_is_not_there_yet_is_refused_by_name(key: str) -> None:
         "authorization { users: [ { user: a, proxy_required: true } ] }",
         "tls { insecure: true }",
         "tls { ocsp_peer: true }",
+        "tls { ocsp_peer: {} }",
+        "jetstream { enabled: true }",
+        "jetstream {}",
+        "jetstream: enabled",
+        "cluster: false",
+        "ocsp: { mode: auto }",
+        "ocsp: 0",
+        "prof_port: 1",
         "tls { allow_insecure_cipher_suites: true }",
         *(f'tls {{ cipher_suites: ["{name}"] }}' for name in UNSUPPORTED_CIPHER_SUITES),
         *(f'tls {{ curve_preferences: ["{name}"] }}' for name in UNSUPPORTED_CURVES),
@@ -140,6 +170,121 @@ def test_parts_of_blocks_that_are_not_there_yet_are_refused_by_name(text: str) -
     (problem,) = refused(text)
     assert problem.endswith("is not supported yet")
     assert problem.startswith(":1:")
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown", "hint"),
+    [
+        ("cluster { lissten: 3 }", "lissten", "did you mean `listen`?"),
+        ("jetstream { enabled: false, max_memry: 1GB }", "max_memry", "did you mean `max_mem`?"),
+        ("leafnodes { remotes: [ { acount: A } ] }", "acount", "did you mean `account`?"),
+        ("gateway { gateways: [ { tls: { cert_fle: x } } ] }", "cert_fle", "did you mean `cert_"),
+        ("accounts { A { imports: [ { strem: 3 } ] } }", "strem", "did you mean `stream`?"),
+        ("authorization { auth_callout { isuer: A } }", "isuer", "did you mean `issuer`?"),
+        ("mappings { 'a.b': [ { destinatin: c } ] }", "destinatin", "did you mean `destination`?"),
+        ("clustr {}", "clustr", "did you mean `cluster`?"),
+        ("authorization { auth_calout {} }", "auth_calout", "did you mean `auth_callout`?"),
+        ("accounts { A { import: [] } }", "import", "did you mean `imports`?"),
+        ("tls { ocsp_per: true }", "ocsp_per", "did you mean `ocsp_peer`?"),
+    ],
+)
+def test_a_wrong_key_inside_what_is_not_there_yet_is_told(
+    text: str, unknown: str, hint: str
+) -> None:
+    with pytest.raises(ConfigRejected) as caught:
+        resolved(text)
+    (error,) = [error for error in caught.value.errors if f'"{unknown}"' in error.problem]
+    assert "nknown field" in error.problem
+    assert error.hint.startswith(hint)
+    assert error.place is not None
+
+
+def test_names_that_people_choose_are_no_keys() -> None:
+    text = "websocket { headers { X-Anything: y } }\nresolver_preload { AXYZ: jwt }"
+    assert refused(text) == [
+        ':1:0: "websocket" is not supported yet',
+        ':2:1: "resolver_preload" is not supported yet',
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jetstream: false",
+        "jetstream: Disabled",
+        "jetstream { enabled: false, max_mem: 1GB, limits { max_ack_pending: 1 } }",
+        "ocsp: false",
+        "prof_port: 0",
+        "tls { ocsp_peer: false, connection_rate_limit: 3 }",
+        "accounts { A { jetstream: disable } }",
+        "authorization { proxy_required: false }",
+    ],
+)
+def test_what_is_switched_off_is_accepted(text: str) -> None:
+    assert load_text(text).warnings == ()
+
+
+def test_monitoring_logging_and_labels() -> None:
+    options = resolved("""
+        http: "[::1]:8222"
+        monitor_user: ann
+        monitor_password: "s3cret"
+        monitor_token: "t0ken"
+        metrics_connections_max: 10
+        log_format: json
+        trace_headers: true
+        logfile_size_limit: 1MB
+        server_tags: [ "Zone:East", b , b ]
+        server_metadata { rack: "7" }
+        feature_flags { js_ack_fc_v2: true }
+        accounts { A { limits { max_conn: 5, max_pay: 1kb } } }
+        write_timeout: retry
+    """)
+    monitor = options.monitor
+    assert (monitor.http_host, monitor.http_port, monitor.https_port) == ("::1", 8222, 0)
+    assert (monitor.metrics_connections_max, monitor.metrics_subjects_max) == (10, 0)
+    assert (options.log.log_format, options.log.trace, options.log.trace_headers) == (
+        "json",
+        True,
+        True,
+    )
+    assert options.log.log_size_limit == 1 << 20
+    assert options.labels.server_tags == ("zone:east", "b")
+    assert options.labels.server_metadata == {"rack": "7"}
+    assert options.labels.feature_flags == {"js_ack_fc_v2": True}
+    assert options.accounts[0].limits == AccountLimitOptions(max_connections=5, max_payload=1024)
+    assert options.limits.write_timeout == "retry"
+    assert "s3cret" not in repr(options)
+    assert "t0ken" not in repr(options)
+
+
+def test_tags_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_TAGS", "[ a, b ]")
+    assert resolved("server_tags: $KB_TAGS").labels.server_tags == ("a", "b")
+
+
+def test_options_from_a_file_a_mapping_or_keywords(tmp_path: Path) -> None:
+    file = tmp_path / "a.conf"
+    file.write_text(
+        "port: 4333\nmax_conn: 5\nlisten: 127.0.0.1:4334\n"
+        "authorization { users: [ { user: ann, password: x } ] }\n"
+    )
+    assert ServerOptions.read(file) == ServerOptions.read(str(file))
+    assert ServerOptions.read(file) == ServerOptions.from_file(file)
+    assert ServerOptions.read() == ServerOptions()
+    assert ServerOptions.read({"port": 1}, port=2).port == 2
+    assert ServerOptions.read({"PORT": 1, "listen": 3}, port=2).port == 2
+
+    both = ServerOptions.read(
+        file, port=-1, max_connections=7, authorization={"users": [{"user": "ann"}]}
+    )
+    assert (both.host, both.port, both.limits.max_connections) == ("127.0.0.1", 0, 7)
+    assert [user.password for user in both.authorization.users] == [""]
+    assert both.config_file == os.fspath(file)
+    assert both.config_digest == ServerOptions.from_file(file).config_digest
+
+    with pytest.raises(ConfigRejected, match=r"^prt: unknown field"):
+        ServerOptions.read(file, prt=3)
 
 
 @pytest.mark.parametrize("name", [*CIPHER_SUITES, *CURVES])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keelback.options import ServerOptions, later
+from keelback.options import ServerOptions, TlsOptions, later
 from keelback.options.fields import Option, Reload, options_of
 from keelback.options.flag_table import FLAGS, SECTIONS, help_text
 from keelback.options.load import KNOWN_KEYS, OPTIONS_BY_KEY
@@ -51,6 +51,25 @@ def test_no_key_is_used_twice() -> None:
     assert len(names) == len(set(names))
 
 
+def test_what_comes_later_is_not_there_already() -> None:
+    there = {
+        path: {key for option in options_of(block) for key in option.keys}
+        for path, block in ((block.block_path, block) for _, block in BLOCKS)
+        if path
+    }
+    for path, shape in later.BLOCKS.items():
+        assert not there.get(path, set()) & shape.keys.keys()
+    assert not set(KNOWN_KEYS) & later.TOP.keys.keys()
+
+
+def test_every_tls_block_has_the_keys_of_the_clients_block() -> None:
+    known = {key for option in options_of(TlsOptions) for key in option.keys}
+    known.discard("handshake_first_fallback")
+    shape = later.TOP.keys["resolver_tls"]
+    assert shape is not None
+    assert known | later.TLS.keys.keys() <= shape.keys.keys()
+
+
 def test_every_flag_sets_an_option_that_is_there() -> None:
     names = [name for _, section in SECTIONS for flag in section for name in flag.names]
     assert len(names) == len(set(names)) == len(FLAGS)
@@ -80,7 +99,8 @@ def test_importing_the_options_imports_no_slow_module() -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import keelback.options.command_line\n"
-        "print(*{'re', 'enum', 'typing', 'dataclasses', 'inspect', 'difflib'} & set(sys.modules))"
+        "slow = {'re', 'enum', 'typing', 'dataclasses', 'inspect', 'difflib'}\n"
+        "print(*(slow | {'keelback.options.later'}) & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script, str(ROOT / "src")],

@@ -2,7 +2,7 @@
 
 from keelback.options import ServerOptions
 from keelback.server.compile import compile_settings
-from keelback.server.settings import ServerSettings
+from keelback.server.settings import AccountSettings, ServerSettings
 
 NKEY = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
 
@@ -39,6 +39,57 @@ def test_limits_log_and_files() -> None:
     assert (settings.log.debug, settings.log.file) == (True, "a.log")
     assert settings.pid_file == "a.pid"
     assert not settings.headers
+
+
+def test_monitoring() -> None:
+    assert not settings_of().monitor.is_on
+    monitor = settings_of(
+        host="127.0.0.1",
+        http_port=-1,
+        http_base_path="x//y/../z/",
+        monitor_token="secret",
+        metrics_subjects_max=3,
+    ).monitor
+    assert (monitor.host, monitor.http_port, monitor.https_port) == ("127.0.0.1", -1, None)
+    assert (monitor.base_path, monitor.root) == ("x//y/../z/", "/x/z")
+    assert (monitor.token, monitor.metrics_subjects_max) == ("secret", 3)
+    assert monitor.is_on
+    assert "secret" not in repr(monitor)
+    assert settings_of(http="10.0.0.1:8222").monitor.host == "10.0.0.1"
+    assert settings_of().monitor.root == "/"
+
+
+def test_log_limits_labels_and_accounts() -> None:
+    settings = settings_of(
+        trace_verbose=True,
+        log_format="json",
+        log_size_limit=5,
+        log_max_num=3,
+        remote_syslog="tcp://h:1",
+        max_traced_msg_len=-1,
+        write_timeout="retry",
+        no_sublist_cache=True,
+        max_closed_clients=0,
+        proxy_protocol=True,
+        server_metadata={"a": "b"},
+        accounts={"A": {"limits": {"max_subs": 4}}},
+    )
+    log, limits = settings.log, settings.limits
+    assert (log.trace, log.trace_verbose, log.format) == (True, True, "json")
+    assert (log.size_limit, log.max_files, log.remote_syslog) == (5, 3, "tcp://h:1")
+    assert log.max_traced_msg_len == 0
+    assert (limits.write_timeout, limits.sublist_cache) == ("retry", False)
+    assert limits.max_closed_clients == 10_000
+    assert settings.proxy_protocol
+    assert settings.metadata == (("a", "b"),)
+    assert settings.accounts == (AccountSettings(name="A", max_subscriptions=4),)
+
+
+def test_without_a_system_account() -> None:
+    assert settings_of().system_account == "$SYS"
+    assert settings_of(no_system_account=True).system_account == ""
+    named = settings_of(no_system_account=True, system_account="S", accounts={"S": {}})
+    assert named.system_account == "S"
 
 
 def test_users_of_all_accounts_are_in_one_table() -> None:
