@@ -178,9 +178,9 @@ class AccountTable:
         cls,
         *,
         name: str,
-        max_connections: int = -1,
-        max_subscriptions: int = -1,
-        max_payload: int = -1,
+        max_connections: int = ...,
+        max_subscriptions: int = ...,
+        max_payload: int = ...,
     ) -> AccountTable: ...
 
 @final
@@ -380,7 +380,7 @@ class Plane:
 
     def admit(self, admissions: list[Admission]) -> None: ...
     def refuse(self, refusals: list[Refusal]) -> None: ...
-    def close(self, connection: int, reason: str, *, error: str = "") -> None:
+    def close(self, connection: int, reason: str, *, error: str = ...) -> None:
         """Close one connection; `reason` is a closed reason as `/connz` names it.
 
         The client reads `-ERR 'error'` first, if one is given; the log has it too.

@@ -168,9 +168,12 @@ impl Plane {
         if error.contains(['\r', '\n']) {
             return Err(CoreError::new_err(format!("{error:?} is not one line")));
         }
-        py.detach(|| match error.is_empty() {
-            true => self.reactor.close(connection, reason),
-            false => self.reactor.dismiss(connection, reason, error),
+        py.detach(|| {
+            if error.is_empty() {
+                self.reactor.close(connection, reason);
+            } else {
+                self.reactor.dismiss(connection, reason, error);
+            }
         });
         Ok(())
     }

@@ -26,7 +26,7 @@ impl Limits {
         max_payload=1_048_576, max_control_line=4096, max_pending=67_108_864, write_deadline=10.0,
         ping_interval=120.0, ping_max=2, auth_timeout=2.0, fast_producer_stall=true,
         max_traced=0, write_timeout="default", sublist_cache=true, trace_headers=false))]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
+    #[expect(clippy::too_many_arguments, reason = "keywords of one record")]
     fn new(
         max_connections: i64,
         max_subscriptions: usize,

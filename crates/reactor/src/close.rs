@@ -153,7 +153,10 @@ impl Thread {
         let now = self.worker.now;
         let limit = self.worker.settings.limits.write_deadline;
         let Some(slot) = self.slot(key) else { return };
-        let since = slot.lag.as_ref().map_or(now - limit, |lag| lag.since);
+        let since = slot
+            .lag
+            .as_ref()
+            .map_or_else(|| now.checked_sub(limit).unwrap_or(now), |lag| lag.since);
         let state = if slot.lag.is_some() { "State" } else { "Detected" };
         slot.lag = Some(Box::new(Lag { since, pieces, bytes }));
         let prefix = slot.client.connection.log_prefix();

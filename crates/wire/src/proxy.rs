@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: the header in which a load balancer says whose connection
 //! it hands on. Bytes in, an address out.
 //!
-//! Source: the specification of HAProxy; what is accepted, and the texts of what is not, are
+//! Source: the specification of `HAProxy`; what is accepted, and the texts of what is not, are
 //! nats-server's. A connection without a header is accepted too.
 
 use std::fmt;
@@ -243,10 +243,9 @@ fn check_proxied(command: u8, family: u8, protocol: u8, length: usize) -> Result
         return Err(ProxyError::NotStream);
     }
     match family {
-        0x00 => Ok(()),
         0x10 if length < 12 => Err(ProxyError::TooShort { family: "IPv4", bytes: length }),
         0x20 if length < 36 => Err(ProxyError::TooShort { family: "IPv6", bytes: length }),
-        0x10 | 0x20 => Ok(()),
+        0x00 | 0x10 | 0x20 => Ok(()),
         other => Err(ProxyError::Family(other)),
     }
 }

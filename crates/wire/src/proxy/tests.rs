@@ -9,7 +9,8 @@ use super::{
 const IPV4: &[u8] = &[10, 0, 0, 7, 10, 0, 0, 8, 4, 210, 22, 46];
 
 fn binary(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(addresses.len()).unwrap().to_be_bytes();
+    let length =
+        u16::try_from(addresses.len()).expect("what tests announce is short").to_be_bytes();
     [SIGNATURE, &[command, family][..], &length, addresses].concat()
 }
 
