@@ -6,7 +6,7 @@ from keelback.errors import ServerError
 from keelback.options import ServerOptions
 from keelback.options.command_line import apply_flags
 from keelback.options.flags import Given
-from keelback.options.load import Draft, load_file, load_mapping
+from keelback.options.load import load_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,21 +90,5 @@ def read_keywords(config: str, keywords: Mapping[str, object]) -> ServerOptions:
     if keywords.get("port") == 0:
         keywords = {**keywords, "port": -1}
     if not config:
-        return load_mapping(keywords).resolved()
-    draft = load_file(config)
-    lay_over(draft, load_mapping(keywords), {key.lower() for key in keywords})
-    return draft.resolved()
-
-
-def lay_over(draft: Draft, above: Draft, keys: set[str]) -> None:
-    """Replace in `draft` what `above` says; `keys` are the blocks that it has."""
-    draft.values.update(above.values)
-    for name in above.values:
-        draft.places.pop(name, None)
-    draft.places.update(above.places)
-    if "tls" in keys:
-        draft.tls = above.tls
-    if "authorization" in keys:
-        draft.authorization = above.authorization
-    if "accounts" in keys:
-        draft.accounts = above.accounts
+        return ServerOptions.from_mapping(keywords)
+    return ServerOptions.from_file(config, keywords)
