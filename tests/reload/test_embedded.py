@@ -10,6 +10,7 @@ import pytest
 
 import keelback
 from keelback.errors import ServerError
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
     from keelback.testing.plugin import NatsServerFactory
@@ -26,8 +27,9 @@ async def test_clients_that_may_stay_notice_nothing(
         server.reload(authorization={"users": [ann]}, max_payload=1024)
         await client.publish("greet", b"hello")
         assert (await inbox.next_msg()).data == b"hello"
-        with pytest.raises(nats.errors.Error):
-            await nats.connect(server.url, user="bob", password="bob", allow_reconnect=False)
+        with Connection(("127.0.0.1", server.port)) as refused:
+            refused.send(b'CONNECT {"user":"bob","pass":"bob"}\r\n')
+            assert refused.read_to_end().endswith(b"-ERR 'Authorization Violation'\r\n")
 
 
 async def test_a_refused_reload_leaves_all_as_it_was(
