@@ -13,7 +13,7 @@ from tests.support.certificates import Certificates, new_certificates
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytest_plugins = ["tests.support.target"]
+pytest_plugins = ["keelback.testing.plugin", "pytester", "tests.support.target"]
 
 ALLOWED_SKIPS: Final = Path(__file__).parent / "allowed_skips.txt"
 

@@ -74,5 +74,6 @@ MAINPID=$server
 timeout 20 sh -c 'until curl -sf -o /dev/null http://127.0.0.1:8222/healthz; do sleep 0.05; done'
 echo '--- ExecReload'
 {unit_value(unit, "ExecReload")}
-timeout 20 sh -c 'until grep -q "Reloaded server configuration" /var/log/nats/*.log; do sleep 0.05; done'
+timeout 20 sh -c '
+  until grep -q "Reloaded server configuration" /var/log/nats/*.log; do sleep 0.05; done'
 """

@@ -7,6 +7,7 @@ nats-server's start-up lines, and that is all this module relies on. Knows nothi
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import re
 import shlex
@@ -74,11 +75,17 @@ def require(target: Target) -> list[str]:
 class ServerProcess:
     """One running server on 127.0.0.1. A context manager; stopped by its pid.
 
-    The configuration must not name a client port: address and port are given as flags.
+    The configuration must not name a client port: address and port are given as flags, unless
+    they are left to it.
     """
 
     def __init__(
-        self, target: Target, config: str = "", *arguments: str, port: int | None = None
+        self,
+        target: Target,
+        config: str = "",
+        *arguments: str,
+        port: int | None = None,
+        listens_by_flags: bool = True,
     ) -> None:
         """Describe a server; `start` (or `with`) starts it.
 
@@ -87,12 +94,14 @@ class ServerProcess:
             config: the text of its configuration file; without any, none is named.
             arguments: further flags for its command line.
             port: where it listens; without one the system chooses, and the log tells.
+            listens_by_flags: False leaves address and port to the configuration.
         """
         self.target: Target = target
         self.config = config
         self.host = "127.0.0.1"
         self.port = port or 0
-        self._arguments = arguments
+        self.arguments = arguments
+        self._listens_by_flags = listens_by_flags
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES_MAX)
@@ -161,20 +170,7 @@ class ServerProcess:
         Raises:
             ServerFailedError: it ended, or took longer than 20 s; the message has the log.
         """
-        command = [*require(self.target), "-a", self.host, "-p", str(self.port or -1)]
-        if self.config:
-            config_path = self.directory / "server.conf"
-            config_path.write_text(self.config, encoding="utf-8")
-            command += ["-c", str(config_path)]
-        self._process = subprocess.Popen(
-            [*command, *self._arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=self.directory,
-        )
-        self._reader = threading.Thread(target=self._read_log, name="server-log", daemon=True)
-        self._reader.start()
+        self.start_silently()
         try:
             listening = self.wait_for_log(LISTENING.pattern, START_TIMEOUT_S)
             self.port = int(listening[2])
@@ -183,8 +179,31 @@ class ServerProcess:
             self.stop()
             raise
 
-    def wait_for_log(self, pattern: str, timeout_s: float = 10.0) -> re.Match[str]:
+    def start_silently(self) -> None:
+        """Start the process; for one whose log goes elsewhere than to standard error."""
+        command = require(self.target)
+        if self._listens_by_flags:
+            command += ["-a", self.host, "-p", str(self.port or -1)]
+        if self.config:
+            config_path = self.directory / "server.conf"
+            config_path.write_text(self.config, encoding="utf-8")
+            command += ["-c", str(config_path)]
+        self._process = subprocess.Popen(
+            [*command, *self.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=self.directory,
+        )
+        self._reader = threading.Thread(target=self._read_log, name="server-log", daemon=True)
+        self._reader.start()
+
+    def wait_for_log(
+        self, pattern: str, timeout_s: float = 10.0, *, after: int = 0
+    ) -> re.Match[str]:
         """Wait until a line of the log contains the regular expression `pattern`; its match.
+
+        The first `after` lines are not looked at.
 
         Raises:
             ServerFailedError: the log ended first, or `timeout_s` seconds went by.
@@ -193,7 +212,7 @@ class ServerProcess:
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while True:
-                for line in self._lines:
+                for line in itertools.islice(self._lines, after, None):
                     if match := expression.search(line):
                         return match
                 remaining_s = deadline - time.monotonic()

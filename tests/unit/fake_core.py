@@ -203,6 +203,7 @@ class Plane:
         self.infos: list[tuple[Any, bool]] = [(fields.get("info"), False)]
         self.is_shut_down = False
         self.logs_to_events = False
+        self.unpinned = 0
         self.pipes: list[Pipe] = []
         self.counters: dict[str, int] = {}
         self.page: tuple[int, list[Any]] = (0, [])
@@ -234,9 +235,14 @@ class Plane:
     def set_info(self, info: Any, *, announce: bool = False) -> None:
         self.infos.append((info, announce))
 
-    def drop_unpinned(self) -> int:
-        self.calls.append(("drop_unpinned",))
-        return 0
+    def set_limits(self, limits: Any) -> None:
+        self.calls.append(("set_limits", limits))
+
+    def set_gate(self, gate: Any) -> None:
+        self.calls.append(("set_gate", gate))
+
+    def set_tls(self, tls: Any) -> None:
+        self.calls.append(("set_tls", tls))
 
     def set_account(self, table: Any) -> None:
         self.calls.append(("set_account", table))
@@ -246,6 +252,10 @@ class Plane:
 
     def reauthorize(self) -> None:
         self.calls.append(("reauthorize",))
+
+    def drop_unpinned(self) -> int:
+        self.calls.append(("drop_unpinned",))
+        return self.unpinned
 
     def set_system_account(self, name: str) -> None:
         self.calls.append(("set_system_account", name))

@@ -7,19 +7,21 @@ import os
 import weakref
 
 from keelback.errors import ServerError
-from keelback.options import ServerOptions
 from keelback.server.compile import compile_settings
+from keelback.server.control import NOT_RUNNING
 from keelback.server.documents import Documents
 from keelback.server.info import join_host_port, split_host_port
 from keelback.server.lifecycle import Lifecycle
+from keelback.server.source import NO_FILE, Source, read_keywords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Any, Final, Self
 
+    from keelback.options import ServerOptions
     from keelback.server.pipe import SyncPipe
     from keelback.server.settings import ServerSettings
 
@@ -37,37 +39,51 @@ class Server(Documents):
         async with keelback.Server(port=-1) as server:
             client = await nats.connect(server.url)
 
+    The same options may come as a mapping, or from a configuration file, over which keywords
+    are laid: `keelback.Server(config="server.conf", port=-1)`.
+
     Without `log_file`, its log goes to `logging.getLogger("keelback")`. Several may run side by
     side. It lives on threads of its own; `start` and `stop` may be called from any thread, more
     than once. A child made by `os.fork` cannot use its parent's server.
 
     Args:
+        options: as a mapping; keywords are laid over it.
+        config: a configuration file, in nats-server's language; options are laid over it.
         authenticate: decides who may connect, instead of users in the options: it is given a
             `keelback.ConnectionAttempt` and answers with a `keelback.UserIdentity`, a user's
             name, or None. Sync or async; called on the event loop that the server was entered
             on by `async with`.
-        options: see `docs/configuration.md`.
+        keywords: see `docs/configuration.md`.
 
     Raises:
         ConfigError: an option is wrong; the message names it.
     """
 
+    _config = ""
+    _keywords: Mapping[str, object] = {}  # replaced, never changed
+    _authenticate: Callable[..., Any] | None = None
+
     def __init__(
-        self, *, authenticate: Callable[..., Any] | None = None, **options: object
+        self,
+        options: Mapping[str, object] | None = None,
+        /,
+        *,
+        config: str | os.PathLike[str] = "",
+        authenticate: Callable[..., Any] | None = None,
+        **keywords: object,
     ) -> None:
-        if options.get("port") == 0:
-            options["port"] = -1
-        self._adopt(
-            compile_settings(
-                ServerOptions.from_mapping(options), authenticate=authenticate, log_to_python=True
-            )
-        )
+        self._authenticate = authenticate
+        self._config = os.fspath(config)
+        self._keywords = {**(options or {}), **keywords}
+        self._options: ServerOptions | None = read_keywords(self._config, self._keywords)
+        self._adopt(self._compile(self._options))
 
     @classmethod
     def from_settings(cls, settings: ServerSettings) -> Self:
         """A server of settings that were compiled before."""
         server = cls.__new__(cls)
-        server._adopt(settings)  # noqa: SLF001  # its own
+        server._options = None  # noqa: SLF001  # its own
+        server._adopt(settings)  # noqa: SLF001
         return server
 
     def _adopt(self, settings: ServerSettings) -> None:
@@ -87,7 +103,7 @@ class Server(Documents):
         self._refuse_in_child()
         if self.is_running:
             return self
-        lifecycle = Lifecycle(self._settings, user_loop=loop)
+        lifecycle = Lifecycle(self._settings, source=self._source(), user_loop=loop)
         lifecycle.start()
         lifecycle.run_in_background()
         self._lifecycle = lifecycle
@@ -107,11 +123,44 @@ class Server(Documents):
             self._lifecycle.stop()
             _running.discard(self)
 
-    def enter_lame_duck(self) -> None:
+    def lame_duck(self) -> None:
         """Send clients away gently, then stop; does not wait (`lame_duck_duration`)."""
         self._refuse_in_child()
         if self._lifecycle is not None:
             self._lifecycle.request_lame_duck()
+
+    def reload(
+        self,
+        options: Mapping[str, object] | None = None,
+        /,
+        *,
+        config: str | os.PathLike[str] = "",
+        **changes: object,
+    ) -> None:
+        """Put other options in force, without a restart; clients that may stay, stay.
+
+        Without arguments the configuration file is read again. Waits until it is done; may be
+        called from any thread. What cannot be changed while a server runs is in
+        `docs/configuration.md`.
+
+        Args:
+            options: take the place of all that were given before, besides the file.
+            config: takes the place of the configuration file.
+            changes: laid over the options.
+
+        Raises:
+            ServerError: the server does not run, or an option is wrong or cannot be changed;
+                then nothing has changed. Or this is a forked child of the server's process.
+        """
+        lifecycle = self._running_lifecycle()
+        file = os.fspath(config) or self._config
+        keywords = {**(self._keywords if options is None else options), **changes}
+        if not file and options is None and not changes:
+            raise ServerError(NO_FILE, hint="or give the options that are to change")
+        lifecycle.reload(lambda: read_keywords(file, keywords))
+        self._config, self._keywords = file, keywords
+        self._options = None if lifecycle.source is None else lifecycle.source.options
+        self._settings = lifecycle.settings
 
     def reload_certificates(self) -> None:
         """Read the files that the `tls` option names again, as after a renewal.
@@ -123,10 +172,7 @@ class Server(Documents):
             ServerError: the server does not run or has no TLS; a file cannot be used, then all
                 stays as it was; or this is a forked child of the server's process.
         """
-        self._refuse_in_child()
-        if self._lifecycle is None:
-            raise ServerError("the server is not running", hint="call start() first")
-        self._lifecycle.reload_certificates()
+        self._running_lifecycle().reload_certificates()
 
     @property
     def is_running(self) -> bool:
@@ -243,11 +289,27 @@ class Server(Documents):
                 hint="make a new keelback.Server in the child, or use the spawn start method",
             )
 
-    def _plane_to_connect_to(self) -> Any:  # noqa: ANN401  # the core's Plane; kept private
+    def _compile(self, options: ServerOptions) -> ServerSettings:
+        return compile_settings(options, authenticate=self._authenticate, log_to_python=True)
+
+    def _source(self) -> Source | None:
+        if self._options is None:
+            return None
+        file, keywords = self._config, self._keywords
+        return Source(
+            self._options,
+            compile=self._compile,
+            read=lambda: read_keywords(file, keywords),
+        )
+
+    def _running_lifecycle(self) -> Lifecycle:
         self._refuse_in_child()
         if self._lifecycle is None:
-            raise ServerError("the server is not running", hint="call start() first")
-        return self._lifecycle.plane
+            raise ServerError(NOT_RUNNING, hint="call start() first")
+        return self._lifecycle
+
+    def _plane_to_connect_to(self) -> Any:  # noqa: ANN401  # the core's Plane; kept private
+        return self._running_lifecycle().plane
 
 
 @atexit.register

@@ -1,15 +1,20 @@
 """The pid file and the ports file: how scripts find a server."""
 
 # pathlib takes longer to import than the rest of the start takes: `os` it is.
-# ruff: noqa: PTH105, PTH118, PTH119, PTH123
+# ruff: noqa: PTH105, PTH108, PTH118, PTH119, PTH123
 from __future__ import annotations
 
 import os
+import sys
 
 from keelback.errors import ServerError
 from keelback.server.info import join_host_port
 
-PID_FILE_MODE = 0o640
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from keelback import _core
+
+PID_FILE_MODE = 0o600
 
 ANY_ADDRESSES = ("0.0.0.0", "::", "")  # compared with, not bound
 
@@ -47,6 +52,34 @@ def write_ports_file(path: str, urls: dict[str, list[str]]) -> None:
     with open(unfinished, "w", encoding="utf-8") as opened:
         json.dump(urls, opened, separators=(",", ":"))
     os.replace(unfinished, path)
+
+
+class PortsFile:
+    """The ports file of one server, from its writing to its removal."""
+
+    def __init__(self) -> None:
+        self._path = ""
+
+    def write(self, directory: str, urls: dict[str, list[str]], plane: _core.Plane) -> None:
+        """Write it; a failure is a line in the log, as the server runs anyway."""
+        path = ports_file_path(directory, sys.argv[0] or "keelback-server")
+        try:
+            write_ports_file(path, urls)
+        except OSError as error:
+            plane.log("ERR", f"Error writing ports file ({path}): open {path}: {reason_of(error)}")
+        else:
+            self._path = path
+
+    def remove(self, plane: _core.Plane) -> None:
+        """Remove it if it is there."""
+        path, self._path = self._path, ""
+        if not path:
+            return
+        try:
+            os.unlink(path)
+        except OSError as error:
+            reason = f"remove {path}: {reason_of(error)}"
+            plane.log("ERR", f"Error cleaning up ports file {path}: {reason}")
 
 
 def client_urls(scheme: str, host: str, port: int) -> list[str]:

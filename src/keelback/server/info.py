@@ -87,11 +87,15 @@ def compile_limits(settings: ServerSettings) -> _core.Limits:
         ping_max=limits.ping_max,
         auth_timeout=settings.auth_timeout_s,
         fast_producer_stall=limits.fast_producer_stall,
+        max_traced=settings.log.max_traced_msg_len,
+        write_timeout=limits.write_timeout,
+        sublist_cache=limits.sublist_cache,
+        trace_headers=settings.log.trace_headers,
     )
 
 
-def compile_listener(settings: ServerSettings) -> _core.Listener:
-    """Where and how clients connect.
+def compile_listener(settings: ServerSettings, *, port: int | None = None) -> _core.Listener:
+    """Where and how clients connect; on `port` when one was taken before.
 
     Raises:
         ServerError: a certificate cannot be read or used; the message names the file.
@@ -99,11 +103,13 @@ def compile_listener(settings: ServerSettings) -> _core.Listener:
     tls = settings.tls
     return _core.Listener(
         host=settings.host,
-        port=max(settings.port, 0),
+        port=max(settings.port, 0) if port is None else port,
         tls=None if tls is None else compile_tls(tls),
         tls_mode=_tls_mode(tls),
         first_fallback=0.0 if tls is None else tls.handshake_first_fallback_s,
         first_or_plain=tls is not None and tls.optional,
+        proxy_protocol=settings.proxy_protocol,
+        connection_rate_limit=0 if tls is None else tls.connection_rate_limit,
     )
 
 
@@ -134,6 +140,26 @@ def compile_tls(tls: TlsSettings) -> _core.TlsConfig:
     except _core.CoreError as error:
         files = ", ".join(cert_file for cert_file, _ in tls.certificates)
         raise ServerError(f"error parsing X509 certificate/key pair: {error} ({files})") from error
+
+
+def tls_material(tls: TlsSettings | None) -> int:
+    """A number that differs when what the TLS files hold differs.
+
+    Raises:
+        ServerError: a file cannot be read.
+    """
+    if tls is None:
+        return 0
+    named = [
+        (file, what)
+        for pair in tls.certificates
+        for file, what in zip(
+            pair, ("TLS Server certificate", "TLS Server private key"), strict=True
+        )
+    ]
+    if tls.ca_file:
+        named.append((tls.ca_file, "TLS root certificates"))
+    return hash(tuple(_read(file, what) for file, what in named))
 
 
 def split_host_port(text: str, *, default_port: int) -> tuple[str, int]:

@@ -5,8 +5,6 @@ States only ever go forward: new, running, lame duck, stopping, stopped.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 
@@ -14,20 +12,31 @@ from keelback import _core
 from keelback.auth.gate import compile_gate
 from keelback.auth.nkeys import ServerKeys
 from keelback.auth.permissions import PermissionRulesError, PermissionTable
-from keelback.auth.users import GLOBAL_ACCOUNT
 from keelback.errors import ServerError
 from keelback.server import files, log
-from keelback.server.control import ControlLoop
-from keelback.server.info import compile_info, compile_limits, compile_listener, compile_tls
+from keelback.server.accounts import account_tables
+from keelback.server.control import NOT_RUNNING, ControlLoop
+from keelback.server.info import (
+    compile_info,
+    compile_limits,
+    compile_listener,
+    compile_tls,
+    tls_material,
+)
+from keelback.server.log_output import Destination, LogOutput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
+    from keelback.auth.authenticator import Authenticator
+    from keelback.options import ServerOptions
     from keelback.server.facts import FactsSource
     from keelback.server.monitor_port import MonitorPort
-    from keelback.server.settings import ServerSettings
+    from keelback.server.pump import Pump
+    from keelback.server.settings import ServerSettings, TlsSettings
+    from keelback.server.source import Source
 
 
 class Lifecycle:
@@ -35,6 +44,7 @@ class Lifecycle:
 
     Args:
         settings: what the server is.
+        source: where the options came from, for a reload; None for settings made by hand.
         make_plane: makes the core; tests give their own.
         user_loop: the embedding program's event loop, for an authenticator function.
         sleep: seconds, for lame duck; asyncio's when None.
@@ -45,12 +55,15 @@ class Lifecycle:
         self,
         settings: ServerSettings,
         *,
+        source: Source | None = None,
         make_plane: Callable[..., _core.Plane] | None = None,
         user_loop: asyncio.AbstractEventLoop | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
         random: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
+        self.source = source
+        self.tls_material = 0
         self.host = settings.host
         self.port = max(settings.port, 0)
         self.keys: ServerKeys | None = None
@@ -59,12 +72,14 @@ class Lifecycle:
         self._sleep = sleep
         self._random = random
         self._plane: _core.Plane | None = None
-        self._permissions = PermissionTable()
+        self._log_output: LogOutput | None = None
+        self._pump: Pump | None = None
+        self.permissions = PermissionTable()
+        self.ports_file = files.PortsFile()
         self._control = ControlLoop(self._serve, after=self._shut_down)
         self._stop_wanted: asyncio.Event | None = None
         self._is_lame_duck = False
         self._has_control = False
-        self._ports_file = ""
         self._monitor: MonitorPort | None = None
         self._facts: FactsSource | None = None
         self.start_ns = 0
@@ -85,8 +100,30 @@ class Lifecycle:
             ServerError: the server does not run.
         """
         if self._plane is None or self._is_stopped:
-            raise ServerError("the server is not running", hint="call start() first")
+            raise ServerError(NOT_RUNNING, hint="call start() first")
         return self._plane
+
+    @property
+    def log_output(self) -> LogOutput:
+        """Where the log of the running core goes.
+
+        Raises:
+            ServerError: the server was not started.
+        """
+        if self._log_output is None:
+            raise ServerError(NOT_RUNNING, hint="call start() first")
+        return self._log_output
+
+    @property
+    def known_keys(self) -> ServerKeys:
+        """The server's keys.
+
+        Raises:
+            ServerError: the server was not started.
+        """
+        if self.keys is None:
+            raise ServerError(NOT_RUNNING, hint="call start() first")
+        return self.keys
 
     @property
     def is_running(self) -> bool:
@@ -117,10 +154,10 @@ class Lifecycle:
         """
         settings = self.settings
         self._check(settings)
-        self.keys = ServerKeys.generate()
         self.start_ns = self.config_load_ns = time.time_ns()
+        self.keys = ServerKeys.generate()
         try:
-            gate = compile_gate(settings.auth, self._permissions)
+            gate = compile_gate(settings.auth, self.permissions)
         except PermissionRulesError as error:
             raise ServerError(str(error)) from error
         plane = self._make_plane(
@@ -129,8 +166,9 @@ class Lifecycle:
             info=compile_info(settings, self.keys, port=self.port),
             gate=gate,
         )
+        self._log_output = LogOutput(plane)
         try:
-            log.set_up_log(plane, settings.log)
+            self._log_output.switch_to(Destination(settings.log))
             self.has_log = True
             log.log_start(plane, settings, self.keys)
             self._open(plane, self.keys)
@@ -138,7 +176,7 @@ class Lifecycle:
             plane.shutdown()
             if self._monitor is not None:
                 self._monitor.close()
-            self._forward_log(plane)
+            self._forward_log(plane, self._log_output)
             raise
         self._plane = plane
 
@@ -166,11 +204,45 @@ class Lifecycle:
         plane, tls = self.plane, self.settings.tls
         if tls is None:
             raise ServerError("the server has no TLS", hint="start it with a `tls` block")
+        material = tls_material(tls)
         plane.set_tls(compile_tls(tls))
+        self.renew_monitor_certificates(tls)
+        self.config_load_ns = time.time_ns()
+        self.tls_material = material
+        plane.log("INF", "Reloaded: tls = enabled")
+
+    def reload(self, read: Callable[[], ServerOptions] | None = None) -> None:
+        """Put options in force that are read anew; waits until they are. From any thread.
+
+        Args:
+            read: reads them; the source's own way when None.
+
+        Raises:
+            ServerError: the server does not run, or the reload was refused; then nothing has
+                changed, and the log says why.
+        """
+        from keelback.server.reload import reload  # noqa: PLC0415  # not needed to start
+
+        def act() -> None:
+            reload(self, read)
+
+        if not self.is_running:
+            raise ServerError(NOT_RUNNING, hint="call start() first")
+        self._control.call(act)
+
+    def renew_monitor_certificates(self, tls: TlsSettings) -> None:
+        """Have the monitoring port use the certificate as its files are now.
+
+        Raises:
+            ServerError: it cannot be used.
+        """
         if self._monitor is not None:
             self._monitor.reload_certificates(tls)
-        self.config_load_ns = time.time_ns()
-        plane.log("INF", "Reloaded: tls = enabled")
+
+    def replace_authenticator(self) -> None:
+        """Have logins decided by the settings of now, also those under way; on the control loop."""
+        if self._pump is not None:
+            self._pump.replace_authenticator(self._new_authenticator())
 
     def request_stop(self) -> None:
         """Have the server stop soon; does not wait. For signal handlers, too."""
@@ -189,6 +261,18 @@ class Lifecycle:
             return
         self.request_stop()
         self._control.join()
+
+    def write_ports_file(self, plane: _core.Plane) -> None:
+        """Write the ports file, if there is to be one."""
+        settings = self.settings
+        if not settings.ports_file_dir:
+            return
+        tls = settings.tls
+        scheme = "tls" if tls is not None and not tls.optional else "nats"
+        urls = {"nats": files.client_urls(scheme, self.host, self.port)}
+        if self._monitor is not None:
+            urls["monitoring"] = self._monitor.urls
+        self.ports_file.write(settings.ports_file_dir, urls, plane)
 
     def log(self, level: str, text: str) -> None:
         """Write a line to the log."""
@@ -210,11 +294,14 @@ class Lifecycle:
         try:
             if settings.pid_file:
                 files.write_pid_file(settings.pid_file)
-            for account in sorted(settings.auth.accounts - {GLOBAL_ACCOUNT}):
-                plane.set_account(_core.AccountTable(name=account))
-            plane.set_system_account(settings.system_account)
+            for table in account_tables(settings):
+                plane.set_account(table)
+            if settings.system_account:
+                plane.set_system_account(settings.system_account)
+            plane.set_closed_limit(settings.limits.max_closed_clients)
             self._open_monitor(plane)
             listener = compile_listener(settings)
+            self.tls_material = tls_material(settings.tls)
             try:
                 self.host, self.port = plane.listen(listener)
             except OSError as error:
@@ -225,7 +312,7 @@ class Lifecycle:
         if settings.port <= 0:
             plane.set_info(compile_info(settings, keys, port=self.port))
         log.log_listening(plane, settings, self.port)
-        self._write_ports_file(plane)
+        self.write_ports_file(plane)
         plane.log("INF", "Server is ready")
 
     def _open_monitor(self, plane: _core.Plane) -> None:
@@ -245,36 +332,15 @@ class Lifecycle:
         except Exception as error:  # noqa: BLE001  # whatever it is, clients come first
             plane.log("ERR", f"Can't start monitoring: {type(error).__name__}: {error}")
 
-    def _write_ports_file(self, plane: _core.Plane) -> None:
-        settings = self.settings
-        if not settings.ports_file_dir:
-            return
-        path = files.ports_file_path(settings.ports_file_dir, sys.argv[0] or "keelback-server")
-        tls = settings.tls
-        scheme = "tls" if tls is not None and not tls.optional else "nats"
-        urls = {"nats": files.client_urls(scheme, self.host, self.port)}
-        if self._monitor is not None:
-            urls["monitoring"] = self._monitor.urls
-        try:
-            files.write_ports_file(path, urls)
-        except OSError as error:
-            plane.log("ERR", f"Error writing ports file ({path}): {files.reason_of(error)}")
-        else:
-            self._ports_file = path
-
     async def _serve(self) -> None:
         """The control loop's life."""
         import asyncio  # noqa: PLC0415
 
-        from keelback.auth.authenticator import Authenticator  # noqa: PLC0415
         from keelback.server.pump import Pump  # noqa: PLC0415
 
         plane = self.plane
         self._stop_wanted = asyncio.Event()
-        authenticator = Authenticator(
-            self.settings.auth, self._permissions, log=plane.log, loop=self._user_loop
-        )
-        pump = Pump(plane, authenticator)
+        self._pump = pump = Pump(plane, self._new_authenticator(), self.log_output)
         try:
             pump.attach(asyncio.get_running_loop())
             starting = asyncio.create_task(self._start_monitor(plane))
@@ -289,7 +355,15 @@ class Lifecycle:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             await pump.detach()
-            authenticator.close()
+            pump.close()
+
+    def _new_authenticator(self) -> Authenticator:
+        from keelback.auth.authenticator import Authenticator  # noqa: PLC0415  # brings asyncio
+
+        plane = self.plane
+        return Authenticator(
+            self.settings.auth, self.permissions, log=plane.log, loop=self._user_loop
+        )
 
     def _want_stop(self) -> None:
         if self._stop_wanted is not None:
@@ -332,24 +406,21 @@ class Lifecycle:
             plane.stop_listening()
             if self._monitor is not None:
                 self._monitor.close()
-            self._remove_ports_file(plane)
+            self.ports_file.remove(plane)
             plane.shutdown()
             plane.log("INF", "Server Exiting..")
-            self._forward_log(plane)
+            self.forward_log()
             self._is_stopped = True
 
-    def _remove_ports_file(self, plane: _core.Plane) -> None:
-        path, self._ports_file = self._ports_file, ""
-        if not path:
-            return
-        try:
-            os.unlink(path)  # noqa: PTH108  # pathlib is slow to import
-        except OSError as error:
-            plane.log("ERR", f"Error cleaning up ports file {path}: {files.reason_of(error)}")
+    def forward_log(self) -> None:
+        """Hand on the lines that nobody will take any more, and let their destination go."""
+        if self._log_output is not None and self._plane is not None:
+            self._forward_log(self._plane, self._log_output)
 
-    def _forward_log(self, plane: _core.Plane) -> None:
-        """Hand on the lines that nobody will take any more."""
+    @staticmethod
+    def _forward_log(plane: _core.Plane, output: LogOutput) -> None:
         while events := plane.take_events():
             for event in events:
                 if isinstance(event, _core.LogLine):
-                    log.forward_to_python(event)
+                    output.forward(event)
+        output.close()

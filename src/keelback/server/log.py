@@ -1,17 +1,15 @@
-"""The log: where lines go, and the lines an operator knows from nats-server.
+"""The lines of the log that an operator knows from nats-server, at start and when listening.
 
-The core writes the lines (`Plane.log`, `Plane.set_log`), so that its own and these keep their
-order. Embedded, they go to Python's `logging.getLogger("keelback")` instead, as events.
+The core writes them (`Plane.log`), so that its own and these keep their order. Where they go is
+`server.log_output`'s business.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
 from keelback import _core
-from keelback.errors import ServerError
 from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.server import identity
 from keelback.server.files import reason_of
@@ -20,62 +18,8 @@ from keelback.server.settings import MAX_PAYLOAD_WITHOUT_WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from keelback.auth.nkeys import ServerKeys
-    from keelback.server.settings import LogSettings, ServerSettings
-
-LOG_FILE_MODE: Final = 0o640
-
-STANDARD_ERROR: Final = 2
-
-PYTHON_LEVELS: Final = {"TRC": 5, "DBG": 10, "INF": 20, "WRN": 30, "ERR": 40, "FTL": 50}
-"""nats-server's levels in Python's numbers; a trace is below `logging.DEBUG`."""
-
-
-def set_up_log(plane: _core.Plane, settings: LogSettings) -> None:
-    """Point the core's log to where the settings say.
-
-    Raises:
-        ServerError: the log file cannot be opened.
-    """
-    if settings.to_python and not settings.file:
-        plane.set_log(fd=-1, debug=settings.debug, trace=settings.trace)
-        return
-    descriptor = open_log_file(settings.file) if settings.file else STANDARD_ERROR
-    try:
-        plane.set_log(
-            fd=descriptor,
-            debug=settings.debug,
-            trace=settings.trace,
-            logtime=settings.logtime,
-            utc_offset=0 if settings.utc else time.localtime().tm_gmtoff,
-            colour=not settings.file and os.isatty(STANDARD_ERROR),
-            pid=os.getpid(),
-        )
-    finally:
-        if settings.file:
-            os.close(descriptor)  # the core has a duplicate of its own
-
-
-def open_log_file(file: str) -> int:
-    """A descriptor that appends to the log file.
-
-    Raises:
-        ServerError: it cannot be opened.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    try:
-        return os.open(file, flags, LOG_FILE_MODE)
-    except OSError as error:
-        raise ServerError(f"error opening file: open {file}: {reason_of(error)}") from error
-
-
-def forward_to_python(line: _core.LogLine) -> None:
-    """Hand a line of the core to `logging.getLogger("keelback")`."""
-    import logging  # noqa: PLC0415
-
-    logging.getLogger("keelback").log(PYTHON_LEVELS.get(line.level, logging.INFO), "%s", line.text)
+    from keelback.server.settings import ServerSettings
 
 
 def print_without_log(text: str) -> None:

@@ -14,12 +14,14 @@ from keelback.options.command_line import error_text, parse_command_line
 from keelback.server import log, signals
 from keelback.server.compile import compile_settings
 from keelback.server.lifecycle import Lifecycle
+from keelback.server.source import command_line_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from keelback.server.settings import ServerSettings
+    from keelback.server.source import Source
 
 
 def main() -> int:
@@ -37,7 +39,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return send_signal(line.signal)
     if line.options is None:
         return line.exit_code
-    return serve(compile_settings(line.options))
+    source = command_line_source(line.options, line.given, compile_settings)
+    return serve(compile_settings(line.options), source)
 
 
 def send_signal(parameters: str) -> int:
@@ -56,13 +59,17 @@ def send_signal(parameters: str) -> int:
     return 0
 
 
-def serve(settings: ServerSettings) -> int:
+def serve(settings: ServerSettings, source: Source | None = None) -> int:
     """Run a server until a signal ends it.
 
+    Args:
+        settings: what it is.
+        source: where they came from, for a reload.
+
     Returns:
-        0 after a clean stop, 1 when it could not start or its control loop failed.
+        0 after a clean stop, 1 when it could not start or its control loop failed, 2 after QUIT.
     """
-    lifecycle = Lifecycle(settings)
+    lifecycle = Lifecycle(settings, source=source)
     # Before the listener: whoever sees the port open may already send the signal to stop.
     signals.install(lifecycle, lifecycle.post)
     try:

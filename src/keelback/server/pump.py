@@ -10,10 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from keelback import _core
-from keelback.server.log import forward_to_python
+from keelback.server.log_output import forward_to_python
 
 if TYPE_CHECKING:
     from keelback.auth.authenticator import Authenticator, Decision
+    from keelback.server.log_output import LogOutput
 
 EVENTS_A_TURN: Final = 256
 """A login by nkey takes about 0.1 ms: a turn of them alone stays below 30 ms."""
@@ -25,13 +26,20 @@ class Pump:
     Args:
         plane: the core.
         authenticator: decides about CONNECT; None when the gate asks nothing.
+        log: takes the lines that the core does not write itself; Python's `logging` without it.
     """
 
-    def __init__(self, plane: _core.Plane, authenticator: Authenticator | None) -> None:
+    def __init__(
+        self,
+        plane: _core.Plane,
+        authenticator: Authenticator | None,
+        log: LogOutput | None = None,
+    ) -> None:
         self._plane = plane
         self._authenticator = authenticator
+        self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._deciding: set[asyncio.Task[None]] = set()
+        self._deciding: dict[asyncio.Task[None], _core.AuthRequest] = {}
         self._admissions: list[_core.Admission] = []
         self._refusals: list[_core.Refusal] = []
         self._is_flush_scheduled = False
@@ -50,15 +58,37 @@ class Pump:
             task.cancel()
         await asyncio.gather(*self._deciding, return_exceptions=True)
 
+    def close(self) -> None:
+        """Let go of what decides."""
+        if self._authenticator is not None:
+            self._authenticator.close()
+
     def turn(self) -> None:
         """Take what there is, up to `EVENTS_A_TURN`, and answer what needs no waiting."""
         for event in self._plane.take_events(EVENTS_A_TURN):
             if isinstance(event, _core.AuthRequest):
                 self._decide(event)
             elif isinstance(event, _core.LogLine):
-                forward_to_python(event)
+                self._forward(event)
+            elif isinstance(event, _core.LogFull) and self._log is not None:
+                self._log.rotate_if_full()
             # A slow consumer has been logged, counted and closed by the core: nothing to decide.
         self.flush()
+
+    def replace_authenticator(self, authenticator: Authenticator) -> None:
+        """Decide by other rules from now on, also about what is under way; the old one is closed.
+
+        What was decided before goes to the core first, in whose hands it can be judged again.
+        """
+        self.flush()
+        old, self._authenticator = self._authenticator, authenticator
+        under_way, self._deciding = self._deciding, {}
+        for task, request in under_way.items():
+            task.cancel()
+            self._decide(request)
+        self.flush()
+        if old is not None:
+            old.close()
 
     def flush(self) -> None:
         """Hand the decisions that gathered to the core: one call for each kind of answer."""
@@ -88,8 +118,8 @@ class Pump:
         task = asyncio.get_running_loop().create_task(
             self._decide_later(self._authenticator, request)
         )
-        self._deciding.add(task)
-        task.add_done_callback(self._deciding.discard)
+        self._deciding[task] = request
+        task.add_done_callback(lambda done: self._deciding.pop(done, None))
 
     async def _decide_later(self, authenticator: Authenticator, request: _core.AuthRequest) -> None:
         try:
@@ -100,6 +130,12 @@ class Pump:
         if not self._is_flush_scheduled:
             self._is_flush_scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
+
+    def _forward(self, line: _core.LogLine) -> None:
+        if self._log is None:
+            forward_to_python(line)
+        else:
+            self._log.forward(line)
 
     def _answer(self, decision: Decision) -> None:
         if isinstance(decision, _core.Admission):

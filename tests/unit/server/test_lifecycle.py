@@ -306,12 +306,15 @@ def test_lame_duck_ignores_term_and_a_second_usr2_but_not_int() -> None:
     assert played.plane.closed == []
 
 
-def test_hup_and_usr1_say_what_they_do_not_do_and_the_server_lives_on() -> None:
+def test_hup_and_usr1_say_what_cannot_be_done_and_the_server_lives_on() -> None:
     played = Played([])
     played.send(signal.SIGHUP, signal.SIGUSR1, signal.SIGINT)
     assert played.run()[:4] == [
         'Trapped "hangup" signal',
-        "Failed to reload server configuration: not supported yet",
+        (
+            "Failed to reload server configuration: this server was made of settings, which "
+            "cannot be read anew"
+        ),
         'Trapped "user defined signal 1" signal',
         "File log re-open ignored, not a file logger",
     ]

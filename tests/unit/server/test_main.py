@@ -82,7 +82,10 @@ def test_hup_and_usr1_do_not_end_it_and_lame_duck_does() -> None:
     running = Running()
     running.read_until("Server is ready")
     running.process.send_signal(signal.SIGHUP)
-    running.read_until("Failed to reload server configuration: not supported yet")
+    running.read_until(
+        "Failed to reload server configuration: can only reload config when a file is provided "
+        "using -c or --config"
+    )
     running.process.send_signal(signal.SIGUSR1)
     running.read_until("File log re-open ignored, not a file logger")
     running.process.send_signal(signal.SIGUSR2)
@@ -93,6 +96,21 @@ def test_hup_and_usr1_do_not_end_it_and_lame_duck_does() -> None:
         "Initiating Shutdown...",
         "Server Exiting..",
     ]
+
+
+def test_quit_tells_what_every_thread_and_task_is_doing_and_ends_with_2() -> None:
+    running = Running()
+    running.read_until("Server is ready")
+    running.process.send_signal(signal.SIGUSR1)
+    running.read_until("File log re-open ignored, not a file logger")  # the loop runs
+    running.process.send_signal(signal.SIGQUIT)
+    running.read_until("SIGQUIT: quit")
+    assert running.end() == 2
+    told = running.lines[running.lines.index("SIGQUIT: quit") :]
+    assert "Thread MainThread:" in told
+    assert any(line.startswith("Task ") for line in told)
+    assert any("lifecycle.py" in line and "_serve" in line for line in told)
+    assert "Server Exiting.." not in told
 
 
 @pytest.mark.parametrize(
@@ -112,11 +130,19 @@ def test_what_only_prints(
 
 @pytest.fixture
 def handlers_kept() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    numbers = (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGQUIT,
+    )
     kept = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
+    signal.set_wakeup_fd(-1)
 
 
 @pytest.mark.usefixtures("core", "handlers_kept")

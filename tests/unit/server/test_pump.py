@@ -149,3 +149,29 @@ def test_after_detaching_nothing_is_taken_or_answered() -> None:
 
 def test_a_turn_is_bounded() -> None:
     assert pump_module.EVENTS_A_TURN <= 1024
+
+
+def test_decisions_under_way_are_made_by_the_rules_that_came_meanwhile() -> None:
+    class Closable(Authenticator):
+        is_closed = False
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    async def scenario() -> None:
+        plane, old, new = Plane(), Closable(), Closable()
+        pump = Pump(plane, old)
+        pump.attach(asyncio.get_running_loop())
+        plane.push(*requests(2, 6))
+        await settle(lambda: pump._deciding)
+        new.gate.set()
+        pump.replace_authenticator(new)
+        old.gate.set()
+        assert old.is_closed
+        await settle(lambda: plane.admitted)
+        assert numbers(plane.admitted) == [[2, 6]]
+        await pump.detach()
+        pump.close()
+        assert new.is_closed
+
+    asyncio.run(scenario())

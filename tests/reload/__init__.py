@@ -1,0 +1,1 @@
+"""What a reload makes of each option: one table, played against nats-server and against ours."""
