@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PORT ?= 4222
+MONITOR_PORT ?= 8222
 MINUTES ?= 20
 
 .DEFAULT_GOAL := help
@@ -26,8 +27,8 @@ $(VENV)/.built: $(VENV)/.python $(RUST_SOURCES)
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet
 	touch $@
 
-serve: build ## build, then run the server on port 4222 (PORT=… for another)
-	exec $(BIN)/keelback-server -p $(PORT)
+serve: build ## build, then run the server on port 4222 (PORT=…), its monitoring on 8222 (MONITOR_PORT=…)
+	exec $(BIN)/keelback-server -p $(PORT) -m $(MONITOR_PORT)
 
 load: $(VENV)/.python $(RUST_SOURCES)
 	cargo build --quiet --release --package keelback-load --features tls

@@ -204,6 +204,18 @@ class Server(Documents):
         return f"{scheme}://{join_host_port(LOOPBACK.get(self.host, self.host), self.port)}"
 
     @property
+    def monitor_url(self) -> str:
+        """Where its monitoring is served, for this machine: `http://…`; needs `http_port`.
+
+        Raises:
+            ServerError: it is not served.
+        """
+        url = "" if self._lifecycle is None else self._lifecycle.monitor_url
+        if not url:
+            raise ServerError("monitoring is not served", hint="give `http_port`, and call start()")
+        return url
+
+    @property
     def client_url(self) -> str:
         """What clients elsewhere are told to connect to: as `url`, with `client_advertise`."""
         advertised = self._settings.client_advertise

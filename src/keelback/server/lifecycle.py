@@ -244,6 +244,11 @@ class Lifecycle:
         if self._pump is not None:
             self._pump.replace_authenticator(self._new_authenticator())
 
+    @property
+    def monitor_url(self) -> str:
+        """Where monitoring is served; empty where it is not."""
+        return "" if self._monitor is None else self._monitor.urls[0]
+
     def request_stop(self) -> None:
         """Have the server stop soon; does not wait. For signal handlers, too."""
         self._control.post(self._want_stop)
@@ -322,6 +327,7 @@ class Lifecycle:
 
         self._monitor = port = MonitorPort(self.settings)
         plane.log("INF", f"Starting {port.scheme} monitor on {port.address}")
+        plane.log("INF", f"Monitoring: {self.monitor_url}/")
 
     async def _start_monitor(self, plane: _core.Plane) -> None:
         """On the control loop; a port that fails leaves the server running."""
