@@ -214,4 +214,25 @@ EMBEDDED = Workload(
     timed=False,
 )
 
-ALL: tuple[Workload, ...] = (*WORKLOADS, START, EMBEDDED)
+POLLING = Workload(
+    name="polling",
+    title="/varz, /connz?subs=1 and /metrics 10 times a second, beside one-to-one 128 B",
+    arguments=("one-to-one", "--size", "128"),
+    metrics=(
+        Metric("reactor threads' processor time, more", "added_percent", Sense.ABSOLUTE, 2, "%"),
+        Metric("Python's time for the three", "poll_ms", Sense.ABSOLUTE, 50, "ms"),
+    ),
+)
+
+PAGES = Workload(
+    name="pages",
+    title="a page of 1,024 of 10,000 connections",
+    arguments=(),
+    metrics=(
+        ceiling("time", "page_ms", 3, "ms"),
+        ceiling("p99 of request-reply meanwhile", "p99_us", 1, "µs"),
+    ),
+    timed=False,
+)
+
+ALL: tuple[Workload, ...] = (*WORKLOADS, START, EMBEDDED, POLLING, PAGES)

@@ -14,9 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bars import ALL, EMBEDDED, START, Workload
+from bars import ALL, EMBEDDED, PAGES, POLLING, START, Workload
 from measure import Plan, Row, embedded_start, measure, start_up
 from plots import write_plots
+from polling import beside_polling, pages
 from report import machine, markdown_table, replace_section, summary, terminal_table, to_json
 from servers import BenchError, Contender, command, raise_descriptor_limit
 
@@ -93,7 +94,13 @@ def planned(given: argparse.Namespace, directory: Path) -> Plan:
 
 
 def measured(plan: Plan, workload: Workload) -> Row:
-    how = {START.name: start_up, EMBEDDED.name: embedded_start}.get(workload.name, measure)
+    special = {
+        START.name: start_up,
+        EMBEDDED.name: embedded_start,
+        POLLING.name: beside_polling,
+        PAGES.name: pages,
+    }
+    how = special.get(workload.name, measure)
     row = how(plan, workload, tell)
     for error in dict.fromkeys(row.errors()):
         tell("")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,22 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running(contender: Contender, secured: str, directory: Path) -> Generator[RunningServer]:
+def running(
+    contender: Contender, secured: str, directory: Path, options: Sequence[str] = ()
+) -> Generator[RunningServer]:
     """A fresh server; it is killed by its process id on the way out.
+
+    Args:
+        contender: which.
+        secured: "", "password" or "tls".
+        directory: for its files.
+        options: more of its flags.
 
     Raises:
         BenchError: it did not listen in time, or ended; with the end of its log.
     """
     port = free_port()
-    line = contender.arguments(port, secured, directory)
+    line = [*contender.arguments(port, secured, directory), *options]
     with tempfile.TemporaryFile(dir=directory) as log:
         began = time.perf_counter()
         try:

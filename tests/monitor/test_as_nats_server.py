@@ -388,6 +388,10 @@ def test_a_slow_consumer_is_counted(start_pair: StartPair) -> None:
         next(one["slow_consumers"] for one in found if one["acc"] == "$G") for found in statz
     ]
     assert counted == [1, 1]
+    ours = pair[1].ask("/metrics").text
+    (named,) = [line for line in ours.splitlines() if line.startswith("nats_slow_consumer_pending")]
+    for label in (f'cid="{row["cid"]}"', 'account="$G"', 'name="slow"', 'subject="a"'):
+        assert label in named
 
 
 def test_tls_and_client_certificates(start_pair: StartPair, certificates: Certificates) -> None:

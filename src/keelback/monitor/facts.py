@@ -84,6 +84,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     http_base_path: str = ""
     requests: Mapping[str, int] = {}
     """Requests that each path of the monitoring port has received."""
+    slow_consumers: tuple[_core.SlowConsumer, ...] = ()
+    """The last that were cut off, oldest first."""
     connections_max: int = 0
     """Most connections that have series of their own in `/metrics`; 0 is none."""
     subjects_max: int = 0

@@ -98,6 +98,7 @@ def metrics(facts: Facts) -> bytes:
     _jetstream(page, facts)
     for name, field, kind, about in SHORT_NAMES:
         page.add(name, whole[field], server, kind=kind, about=about)
+    _slow_consumers(page, facts, server)
     if facts.subjects_max > 0:
         _subjects(page, facts, server)
     return page.text()
@@ -135,6 +136,21 @@ def _connections(page: Exposition, facts: Facts, server: Labels) -> None:
         page.add(f"gnatsd_connz_{name}", value, server, kind="counter")
     for each in found[: max(facts.connections_max, 0)]:
         _connection(page, facts, each, server)
+
+
+def _slow_consumers(page: Exposition, facts: Facts, server: Labels) -> None:
+    for each in facts.slow_consumers:
+        labels: Labels = (
+            *server,
+            ("cid", str(each.connection)),
+            ("ip", each.client_ip),
+            ("account", each.account),
+            ("name", each.name),
+            ("subject", each.subject),
+            ("reason", each.reason),
+        )
+        about = "Bytes that waited for one of the last slow consumers when it was cut off."
+        page.add("nats_slow_consumer_pending_bytes", each.pending_bytes, labels, about=about)
 
 
 def _connection(

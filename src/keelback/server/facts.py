@@ -86,6 +86,7 @@ class FactsSource:
             https_port=monitor.https_port or 0,
             http_base_path=monitor.base_path,
             requests=requests or {},
+            slow_consumers=lifecycle.slow_consumers,
             connections_max=monitor.metrics_connections_max,
             subjects_max=monitor.metrics_subjects_max,
         )

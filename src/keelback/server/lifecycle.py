@@ -245,6 +245,11 @@ class Lifecycle:
             self._pump.replace_authenticator(self._new_authenticator())
 
     @property
+    def slow_consumers(self) -> tuple[_core.SlowConsumer, ...]:
+        """The last clients that were cut off as slow consumers, oldest first."""
+        return () if self._pump is None else tuple(self._pump.slow_consumers)
+
+    @property
     def monitor_url(self) -> str:
         """Where monitoring is served; empty where it is not."""
         return "" if self._monitor is None else self._monitor.urls[0]

@@ -90,3 +90,28 @@ def test_a_name_may_hold_any_text(make_facts: MakeFacts) -> None:
     name = 'a"b\\c\nd'
     (sample,) = families(make_facts(server_name=name))["gnatsd_varz_server_name"].samples
     assert sample.labels["value"] == name
+
+
+def test_the_last_slow_consumers_are_named(make_facts: MakeFacts) -> None:
+    slow = fake_core.SlowConsumer(
+        connection=9,
+        client_ip="127.0.0.1",
+        client_port=5000,
+        account="A",
+        name='a "slow" one',
+        subject="orders.new",
+        pending_bytes=70000,
+        reason="Slow Consumer (Pending Bytes)",
+    )
+    found = families(make_facts(slow_consumers=(slow,)))
+    (sample,) = found["nats_slow_consumer_pending_bytes"].samples
+    assert sample.value == 70000
+    assert sample.labels == {
+        "server_id": "NID",
+        "cid": "9",
+        "ip": "127.0.0.1",
+        "account": "A",
+        "name": 'a "slow" one',
+        "subject": "orders.new",
+        "reason": "Slow Consumer (Pending Bytes)",
+    }

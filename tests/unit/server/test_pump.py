@@ -147,6 +147,15 @@ def test_after_detaching_nothing_is_taken_or_answered() -> None:
     asyncio.run(scenario())
 
 
+def test_the_last_slow_consumers_are_remembered() -> None:
+    plane = Plane()
+    plane.push(*(fake_core.SlowConsumer(connection=number) for number in range(40)))
+    pump = Pump(plane, None)
+    pump.turn()
+    kept = pump_module.SLOW_CONSUMERS_KEPT
+    assert [each.connection for each in pump.slow_consumers] == list(range(40 - kept, 40))
+
+
 def test_a_turn_is_bounded() -> None:
     assert pump_module.EVENTS_A_TURN <= 1024
 
