@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.servers import require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,10 +87,8 @@ ENVIRONMENT = {"KB_NUMBER": "4333", "KB_LIST": "[a, b]", "KB_LOOP": "$KB_LOOP", 
 @pytest.fixture(scope="session")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """The genuine server, or a reason for going without."""
-    program = shutil.which("nats-server")
-    if program is None:
-        pytest.skip("nats-server is not installed")
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    program = require("genuine")
+    version = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True)
     if VERSION not in version.stdout:
         pytest.skip(f"nats-server is not {VERSION}: {version.stdout.strip()}")
-    return Judge(program, tmp_path_factory.mktemp("conf"))
+    return Judge(program[0], tmp_path_factory.mktemp("conf"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from keelback.options.command_line import parse_command_line
+from tests.support.servers import require
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,13 +48,11 @@ def refusals(text: str) -> list[str]:
 
 @pytest.mark.parametrize(("text", "flags"), REFUSED)
 def test_refused_at_start_alike(text: str, flags: tuple[str, ...], tmp_path: Path) -> None:
-    program = shutil.which("nats-server")
-    if program is None:
-        pytest.skip("nats-server is not installed")
+    program = require("genuine")
     (tmp_path / "a.conf").write_text(text)
     arguments = ["-c", str(tmp_path / "a.conf"), "-a", "127.0.0.1", "-p", "-1", *flags]
     theirs = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=30, check=False
+        [*program, *arguments], capture_output=True, text=True, timeout=30, check=False
     )
     mine = parse_command_line(arguments)
     assert mine.options is None

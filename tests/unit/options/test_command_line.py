@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pytest
 
 from keelback.options.command_line import CommandLine, parse_command_line
 from keelback.options.flag_table import FLAGS, help_text
+from tests.support.servers import require
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,11 +67,9 @@ def error_line(outcome: CommandLine) -> str:
 
 @pytest.mark.parametrize("arguments", REFUSED_ALIKE, ids=" ".join)
 def test_refused_as_nats_server_refuses(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    program = shutil.which("nats-server")
-    if program is None:
-        pytest.skip("nats-server is not installed")
+    program = require("genuine")
     theirs = subprocess.run(
-        [program, *arguments],
+        [*program, *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -146,11 +144,9 @@ def test_a_text_that_is_asked_for_comes_before_a_signal(name: str) -> None:
 
 
 def test_every_flag_of_nats_server_is_known() -> None:
-    program = shutil.which("nats-server")
-    if program is None:
-        pytest.skip("nats-server is not installed")
+    program = require("genuine")
     usage = subprocess.run(
-        [program, "--help"], capture_output=True, text=True, timeout=30, check=False
+        [*program, "--help"], capture_output=True, text=True, timeout=30, check=False
     ).stdout
     names = set(re.findall(r"(?<![\w-])--?(\w+)", usage))
     assert {"p", "port", "ms", "DVV", "signal", "cluster_listen", "help_tls"} <= names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from keelback.errors import ServerError, UsageError
 from keelback.server import main
 from keelback.server.signal_command import SIGNALS, running_servers, send
+from tests.support.servers import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,11 +213,9 @@ REFUSED_ALIKE = (
 def test_refused_as_nats_server_refuses(
     parameters: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = shutil.which("nats-server")
-    if program is None:
-        pytest.skip("nats-server is not installed")
+    program = require("genuine")
     theirs = subprocess.run(
-        [program, "--signal", parameters], capture_output=True, text=True, check=False, timeout=30
+        [*program, "--signal", parameters], capture_output=True, text=True, check=False, timeout=30
     )
     assert main.run_command(["--signal", parameters]) == theirs.returncode == 1
     mine = capsys.readouterr()
