@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 from urllib.request import urlopen
 
 from bars import Workload
 from measure import Plan, Row, Sample, drive, keep
-from servers import Contender, RunningServer, free_port, running
+from servers import BenchError, Contender, RunningServer, free_port, running
 
 POLLED = ("/varz", "/connz?subs=1", "/metrics")
 POLL_INTERVAL_S = 0.1
@@ -20,66 +23,86 @@ PAGE = "/connz?limit=1024"
 PAGES_READ = 20
 CONNECTIONS = 10_000
 GREETING = b'CONNECT {"verbose":false,"lang":"bench","name":"held"}\r\nPING\r\n'
-ROUNDS = 3
-"""Times the other workloads' rounds: a difference of two per cent needs more of them."""
+WARM_UP_S = 0.5
+POLLS_A_WINDOW = 5
+WINDOW_S = POLLS_A_WINDOW * POLL_INTERVAL_S
+WINDOWS = 12
+"""Of each kind in one run."""
 
 
 def beside_polling(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> Row:
-    """The same load with and without polling, in turn, on servers of their own."""
+    """One load, with polling and without in turn, on one server."""
     row = Row(workload)
-    for number in range(1, plan.rounds * ROUNDS + 1):
-        progress(f"{workload.name}: round {number}")
-        keep(row.ours, lambda: _pair(plan, workload))
+    for number in range(1, plan.rounds + 1):
+        progress(f"{workload.name}: round {number} of {plan.rounds}")
+        keep(row.ours, lambda: _polled(plan, workload))
     return row
 
 
-def _pair(plan: Plan, workload: Workload) -> Sample:
-    quiet = _loaded(plan, workload, polls=False)
-    polled = _loaded(plan, workload, polls=True)
-    added = (polled["reactor_ns"] / quiet["reactor_ns"] - 1) * 100
-    return {"added_percent": added, "poll_ms": polled["poll_ms"]}
+class _Window(NamedTuple):
+    """What a stretch of time took and brought."""
+
+    reactor_ns: int
+    others_ns: int
+    messages: int
 
 
-def _loaded(plan: Plan, workload: Workload, *, polls: bool) -> Sample:
+def _polled(plan: Plan, workload: Workload) -> Sample:
     port = free_port()
+    windows = 2 if plan.quick else WINDOWS
     with running(plan.ours, "", plan.directory, ("-m", str(port))) as server:
         # Monitoring's imports are not what a poll costs.
         for path in POLLED:
             _get(port, path)
-        before = _thread_times(server.pid)
-        with _polling(port) if polls else contextlib.nullcontext([0]) as count:
-            line = [*plan.load, *workload.arguments, "--seconds", str(plan.seconds)]
-            report = drive(line, "", plan.ours, server)
-        spent = {
-            name: after - before.get(name, 0) for name, after in _thread_times(server.pid).items()
-        }
-    reactor = sum(ns for name, ns in spent.items() if "kb-reactor" in name)
-    others = sum(spent.values()) - reactor
+        seconds = str(WARM_UP_S + windows * 2 * WINDOW_S)
+        line = [*plan.load, *workload.arguments, "--seconds", seconds]
+        failures: list[Exception] = []
+
+        def load() -> None:
+            try:
+                drive(line, "", plan.ours, server)
+            except Exception as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        time.sleep(WARM_UP_S)
+        # Turn and turn about, so that both meet the machine in the same moods.
+        pairs = [
+            (_window(server, port, polls=False), _window(server, port, polls=True))
+            for _ in range(windows)
+        ]
+        thread.join()
+    if failures:
+        raise BenchError(str(failures[0]))
+    quiet, polled = ([pair[at] for pair in pairs] for at in (0, 1))
+    polls = len(polled) * POLLS_A_WINDOW
     return {
-        "reactor_ns": reactor / report["messages"],
-        "poll_ms": others / 1e6 / max(count[0], 1),
+        "added_percent": (_cost(polled) / _cost(quiet) - 1) * 100,
+        "poll_ms": sum(window.others_ns for window in polled) / 1e6 / polls,
     }
 
 
-@contextlib.contextmanager
-def _polling(port: int) -> Generator[list[int]]:
-    """Polls until the block ends; the list's one number counts."""
-    count = [0]
-    ending = threading.Event()
+def _cost(windows: list[_Window]) -> float:
+    """Processor time of the reactor threads for each message (ns), the middle of all windows."""
+    return median(window.reactor_ns / window.messages for window in windows)
 
-    def poll() -> None:
-        while not ending.wait(POLL_INTERVAL_S):
-            for path in POLLED:
-                _get(port, path)
-            count[0] += 1
 
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield count
-    finally:
-        ending.set()
-        thread.join()
+def _window(server: RunningServer, port: int, *, polls: bool) -> _Window:
+    before, messages = _thread_times(server.pid), _messages(port)
+    for _ in range(POLLS_A_WINDOW):
+        began = time.monotonic()
+        for path in POLLED if polls else ():
+            _get(port, path)
+        time.sleep(max(0.0, POLL_INTERVAL_S - (time.monotonic() - began)))
+    messages = _messages(port) - messages
+    spent = {name: after - before.get(name, 0) for name, after in _thread_times(server.pid).items()}
+    reactor = sum(ns for name, ns in spent.items() if "kb-reactor" in name)
+    return _Window(reactor, sum(spent.values()) - reactor, messages)
+
+
+def _messages(port: int) -> int:
+    return int(json.loads(_get(port, "/varz"))["in_msgs"])
 
 
 def pages(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> Row:
