@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_congestion, set_tcp_nodelay};
+use rustix::net::sockopt::{
+    set_socket_recv_buffer_size, set_socket_reuseaddr, set_tcp_congestion, set_tcp_nodelay,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 /// Connections that may wait to be accepted: a reconnect storm must not be refused.
@@ -16,6 +18,11 @@ const BACKLOG: i32 = 4096;
 /// some systems, paces what it sends by timers, which costs processor time and fills our queues
 /// (with it: one-to-one +45 % processor time at 1 KiB, +30 % at 16 KiB). Reno is in every kernel.
 const LOCAL_CONGESTION_CONTROL: &str = "reno";
+
+/// Receive buffer for them. There is no distance to bridge, and what the kernel holds beyond this has
+/// left the processor's cache when it is read (publishing 128 B: 31 ns a message instead of 66;
+/// one-to-one 128 B: -20 %, 1 KiB: +20 %). For others the kernel finds the size.
+const LOCAL_RECEIVE_BYTES: usize = 256 << 10;
 
 /// What TLS means on a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +67,7 @@ pub struct Listening {
     pub(crate) fd: OwnedFd,
     pub(crate) tls: TlsMode,
     proxy_protocol: bool,
-    /// Bound to a loopback address: what is accepted inherits its congestion control.
+    /// Bound to a loopback address: what is accepted inherits what is set for that.
     is_local: bool,
 }
 
@@ -103,7 +110,7 @@ impl Listening {
         // inherits it.
         set_tcp_nodelay(&fd, true)?;
         if address.ip().is_loopback() {
-            stop_pacing(&fd);
+            expect_no_distance(&fd);
         }
         bind(&fd, address)?;
         listen(&fd, BACKLOG)?;
@@ -121,7 +128,7 @@ impl Listening {
                 let peer = peer.map(SocketAddr::try_from).transpose()?;
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
                 if peer.ip().to_canonical().is_loopback() && !self.is_local {
-                    stop_pacing(&fd);
+                    expect_no_distance(&fd);
                 }
                 let (tls, proxy_protocol) = (self.tls, self.proxy_protocol);
                 Ok(Some(Accepted { fd, peer, tls, proxy_protocol }))
@@ -133,7 +140,8 @@ impl Listening {
     }
 }
 
-fn stop_pacing(fd: &OwnedFd) {
+fn expect_no_distance(fd: &OwnedFd) {
     // A kernel that does not let us keeps its own, which serves as well.
     let _ = set_tcp_congestion(fd, LOCAL_CONGESTION_CONTROL);
+    let _ = set_socket_recv_buffer_size(fd, LOCAL_RECEIVE_BYTES);
 }
