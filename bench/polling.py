@@ -28,6 +28,8 @@ POLLS_A_WINDOW = 5
 WINDOW_S = POLLS_A_WINDOW * POLL_INTERVAL_S
 WINDOWS = 12
 """Of each kind in one run."""
+SLACK = 1.5
+"""Polls take time as well: the load must outlast the last window."""
 
 
 def beside_polling(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> Row:
@@ -54,7 +56,7 @@ def _polled(plan: Plan, workload: Workload) -> Sample:
         # Monitoring's imports are not what a poll costs.
         for path in POLLED:
             _get(port, path)
-        seconds = str(WARM_UP_S + windows * 2 * WINDOW_S)
+        seconds = str(WARM_UP_S + windows * 2 * WINDOW_S * SLACK)
         line = [*plan.load, *workload.arguments, "--seconds", seconds]
         failures: list[Exception] = []
 
@@ -96,6 +98,8 @@ def _window(server: RunningServer, port: int, *, polls: bool) -> _Window:
             _get(port, path)
         time.sleep(max(0.0, POLL_INTERVAL_S - (time.monotonic() - began)))
     messages = _messages(port) - messages
+    if messages <= 0:
+        raise BenchError("the load ended before the last window")
     spent = {name: after - before.get(name, 0) for name, after in _thread_times(server.pid).items()}
     reactor = sum(ns for name, ns in spent.items() if "kb-reactor" in name)
     return _Window(reactor, sum(spent.values()) - reactor, messages)
