@@ -180,7 +180,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload(
         name="connect",
         title="connections accepted and answered with PONG",
-        arguments=("connect", "--connections", "10000"),
+        arguments=("connect", "--connections", "20000"),
         quick=("connect", "--connections", "1000"),
         metrics=(wall(2, label="connections/s"),),
         timed=False,
@@ -219,7 +219,7 @@ POLLING = Workload(
     title="/varz, /connz?subs=1 and /metrics 10 times a second, beside one-to-one 128 B",
     arguments=("one-to-one", "--size", "128"),
     metrics=(
-        Metric("reactor threads' processor time, more", "added_percent", Sense.ABSOLUTE, 2, "%"),
+        Metric("reactor threads' processor time for it", "added_percent", Sense.ABSOLUTE, 2, "%"),
         Metric("Python's time for the three", "poll_ms", Sense.ABSOLUTE, 50, "ms"),
     ),
 )

@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
+from http.client import HTTPConnection
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.request import urlopen
 
 from bars import Workload
@@ -18,22 +18,22 @@ from measure import Plan, Row, Sample, drive, keep
 from servers import BenchError, Contender, RunningServer, free_port, running
 
 POLLED = ("/varz", "/connz?subs=1", "/metrics")
-POLL_INTERVAL_S = 0.1
+POLLS_A_SECOND = 10
+WINDOW_S = 1 / POLLS_A_SECOND
+WINDOWS = 100
+"""Of each kind under one load."""
+POLLS_ALONE = 200
 PAGE = "/connz?limit=1024"
 PAGES_READ = 20
 CONNECTIONS = 10_000
-GREETING = b'CONNECT {"verbose":false,"lang":"bench","name":"held"}\r\nPING\r\n'
+GREETING = b'CONNECT {"verbose":false,"lang":"bench","name":"held"}\r\n'
 WARM_UP_S = 0.5
-POLLS_A_WINDOW = 5
-WINDOW_S = POLLS_A_WINDOW * POLL_INTERVAL_S
-WINDOWS = 12
-"""Of each kind in one run."""
 SLACK = 1.5
 """Polls take time as well: the load must outlast the last window."""
 
 
 def beside_polling(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> Row:
-    """One load, with polling and without in turn, on one server."""
+    """What polls take of the reactor threads, and what the threads take under full load."""
     row = Row(workload)
     for number in range(1, plan.rounds + 1):
         progress(f"{workload.name}: round {number} of {plan.rounds}")
@@ -44,69 +44,128 @@ def beside_polling(plan: Plan, workload: Workload, progress: Callable[[str], Non
 class _Window(NamedTuple):
     """What a stretch of time took and brought."""
 
+    seconds: float
     reactor_ns: int
     others_ns: int
     messages: int
 
 
+class _Totals(NamedTuple):
+    """The sums of windows of one kind."""
+
+    seconds: float
+    reactor_ns: int
+    others_ns: int
+    messages: int
+
+    @classmethod
+    def of(cls, windows: list[_Window]) -> _Totals:
+        return cls(*(sum(column) for column in zip(*windows, strict=True)))
+
+
 def _polled(plan: Plan, workload: Workload) -> Sample:
     port = free_port()
-    windows = 2 if plan.quick else WINDOWS
-    with running(plan.ours, "", plan.directory, ("-m", str(port))) as server:
+    with (
+        running(plan.ours, "", plan.directory, ("-m", str(port))) as server,
+        _Poller(port) as poller,
+    ):
         # Monitoring's imports are not what a poll costs.
-        for path in POLLED:
-            _get(port, path)
-        seconds = str(WARM_UP_S + windows * 2 * WINDOW_S * SLACK)
-        line = [*plan.load, *workload.arguments, "--seconds", seconds]
-        failures: list[Exception] = []
-
-        def load() -> None:
-            try:
-                drive(line, "", plan.ours, server)
-            except Exception as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=load)
-        thread.start()
-        time.sleep(WARM_UP_S)
-        # Turn and turn about, so that both meet the machine in the same moods.
-        pairs = [
-            (_window(server, port, polls=False), _window(server, port, polls=True))
-            for _ in range(windows)
-        ]
-        thread.join()
-    if failures:
-        raise BenchError(str(failures[0]))
-    quiet, polled = ([pair[at] for pair in pairs] for at in (0, 1))
-    polls = len(polled) * POLLS_A_WINDOW
+        poller.poll()
+        quiet, polled = _under_load(plan, workload, server, poller)
+        alone = _alone(server, poller)
+    polls = quiet.seconds * POLLS_A_SECOND
     return {
-        "added_percent": (_cost(polled) / _cost(quiet) - 1) * 100,
-        "poll_ms": sum(window.others_ns for window in polled) / 1e6 / polls,
+        "added_percent": alone.reactor_ns / POLLS_ALONE * polls / quiet.reactor_ns * 100,
+        "in_turn_percent": (
+            polled.reactor_ns / polled.messages / (quiet.reactor_ns / quiet.messages) - 1
+        )
+        * 100,
+        "poll_ms": (polled.others_ns - quiet.others_ns) / 1e6 / (polled.seconds * POLLS_A_SECOND),
     }
 
 
-def _cost(windows: list[_Window]) -> float:
-    """Processor time of the reactor threads for each message (ns), the middle of all windows."""
-    return median(window.reactor_ns / window.messages for window in windows)
+def _under_load(
+    plan: Plan, workload: Workload, server: RunningServer, poller: _Poller
+) -> tuple[_Totals, _Totals]:
+    """Windows of one load without polls and with them, turn and turn about."""
+    windows = 4 if plan.quick else WINDOWS
+    seconds = str(WARM_UP_S + windows * 2 * WINDOW_S * SLACK)
+    line = [*plan.load, *workload.arguments, "--seconds", seconds]
+    failures: list[Exception] = []
+
+    def load() -> None:
+        try:
+            drive(line, "", plan.ours, server)
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    time.sleep(WARM_UP_S)
+    found: dict[bool, list[_Window]] = {False: [], True: []}
+    for number in range(windows):
+        # Both orders: neither kind is always the one that follows the other.
+        for polls in (False, True) if number % 2 else (True, False):
+            found[polls].append(_window(server, poller, polls=polls))
+    thread.join()
+    if failures:
+        raise BenchError(str(failures[0]))
+    return _Totals.of(found[False]), _Totals.of(found[True])
 
 
-def _window(server: RunningServer, port: int, *, polls: bool) -> _Window:
-    before, messages = _thread_times(server.pid), _messages(port)
-    for _ in range(POLLS_A_WINDOW):
-        began = time.monotonic()
-        for path in POLLED if polls else ():
-            _get(port, path)
-        time.sleep(max(0.0, POLL_INTERVAL_S - (time.monotonic() - began)))
-    messages = _messages(port) - messages
+def _window(server: RunningServer, poller: _Poller, *, polls: bool) -> _Window:
+    began, before, messages = time.monotonic(), _thread_times(server.pid), poller.messages()
+    if polls:
+        poller.poll()
+    time.sleep(max(0.0, WINDOW_S - (time.monotonic() - began)))
+    reactor, others = _spent(before, _thread_times(server.pid))
+    messages = poller.messages() - messages
     if messages <= 0:
         raise BenchError("the load ended before the last window")
-    spent = {name: after - before.get(name, 0) for name, after in _thread_times(server.pid).items()}
+    return _Window(time.monotonic() - began, reactor, others, messages)
+
+
+def _alone(server: RunningServer, poller: _Poller) -> _Window:
+    """Polls one after the other while two connections with subscriptions do nothing else."""
+    with _held(server, 2, b"SUB held.> 1\r\n"):
+        began, before = time.monotonic(), _thread_times(server.pid)
+        for _ in range(POLLS_ALONE):
+            poller.poll()
+        reactor, others = _spent(before, _thread_times(server.pid))
+        return _Window(time.monotonic() - began, reactor, others, 0)
+
+
+def _spent(before: dict[str, int], after: dict[str, int]) -> tuple[int, int]:
+    """Processor time of the reactor threads and of all others (ns)."""
+    spent = {name: ns - before.get(name, 0) for name, ns in after.items()}
     reactor = sum(ns for name, ns in spent.items() if "kb-reactor" in name)
-    return _Window(reactor, sum(spent.values()) - reactor, messages)
+    return reactor, sum(spent.values()) - reactor
 
 
-def _messages(port: int) -> int:
-    return int(json.loads(_get(port, "/varz"))["in_msgs"])
+class _Poller:
+    """One connection that stays open, as Prometheus keeps it."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def poll(self) -> None:
+        """Every document once."""
+        for path in POLLED:
+            self._get(path)
+
+    def messages(self) -> int:
+        """What the server has received so far."""
+        return int(json.loads(self._get("/varz"))["in_msgs"])
+
+    def _get(self, path: str) -> bytes:
+        self._connection.request("GET", path)
+        return self._connection.getresponse().read()
 
 
 def pages(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> Row:
@@ -121,13 +180,16 @@ def pages(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> Ro
 
 def _pages(plan: Plan, contender: Contender) -> Sample:
     port = free_port()
-    with running(contender, "", plan.directory, ("-m", str(port))) as server, _held(server):
+    with (
+        running(contender, "", plan.directory, ("-m", str(port))) as server,
+        _held(server, CONNECTIONS),
+    ):
         _get(port, PAGE)
         times = [_timed(port) for _ in range(PAGES_READ)]
         ending = threading.Event()
 
         def read_on() -> None:
-            while not ending.wait(POLL_INTERVAL_S):
+            while not ending.wait(WINDOW_S):
                 _get(port, PAGE)
 
         reader = threading.Thread(target=read_on)
@@ -148,14 +210,14 @@ def _timed(port: int) -> float:
 
 
 @contextlib.contextmanager
-def _held(server: RunningServer) -> Generator[None]:
-    """Ten thousand clients that have logged in."""
+def _held(server: RunningServer, count: int, more: bytes = b"") -> Generator[None]:
+    """Clients that have logged in and sent `more`."""
     with contextlib.ExitStack() as stack:
         clients: list[socket.socket] = []
-        for _ in range(CONNECTIONS):
+        for _ in range(count):
             client = socket.create_connection(("127.0.0.1", server.port), timeout=20)
             clients.append(stack.enter_context(client))
-            client.sendall(GREETING)
+            client.sendall(GREETING + more + b"PING\r\n")
         for client in clients:
             heard = b""
             while b"PONG" not in heard:

@@ -193,6 +193,8 @@ impl<'a> Crowd<'a> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket =
             rustix::net::socket_with(family, SocketType::STREAM, flags, None).map_err(doing)?;
+        // Closed by a reset: thousands of sockets in TIME_WAIT would burden the next run.
+        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).map_err(doing)?;
         let began = Instant::now();
         match rustix::net::connect(&socket, &self.options.address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
