@@ -44,6 +44,8 @@ class Workload:
     """Whether the relay can serve it too."""
     timed: bool = True
     """Whether it runs for a number of seconds, rather than for what its arguments say."""
+    times: int = 1
+    """How many times the rounds of others: more where single runs scatter."""
     secured: str = ""
     """"password" or "tls": how the server is configured."""
 
@@ -151,6 +153,7 @@ WORKLOADS: tuple[Workload, ...] = (
             ceiling("p99", "p99_us", 1.0, "µs"),
             processor(2),
         ),
+        times=3,
     ),
     Workload(
         name="random-subjects",
@@ -183,6 +186,7 @@ WORKLOADS: tuple[Workload, ...] = (
         arguments=("connect", "--connections", "20000"),
         quick=("connect", "--connections", "1000"),
         metrics=(wall(2, label="connections/s"),),
+        times=3,
         timed=False,
     ),
     Workload(
@@ -204,6 +208,7 @@ START = Workload(
     arguments=(),
     metrics=(ceiling("time", "ms", 10, "ms"),),
     timed=False,
+    times=3,
 )
 
 EMBEDDED = Workload(
@@ -212,6 +217,7 @@ EMBEDDED = Workload(
     arguments=(),
     metrics=(Metric("time", "ms", Sense.ABSOLUTE, 15, "ms"),),
     timed=False,
+    times=3,
 )
 
 POLLING = Workload(

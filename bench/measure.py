@@ -101,9 +101,10 @@ def measure(plan: Plan, workload: Workload, progress: Callable[[str], None]) -> 
     sides = [("genuine", plan.genuine), ("ours", plan.ours)]
     if workload.relay:
         sides.append(("relay", plan.relay))
-    for number in range(1, plan.rounds + 1):
+    rounds = plan.rounds * workload.times
+    for number in range(1, rounds + 1):
         for side, contender in sides:
-            progress(f"{workload.name}: round {number} of {plan.rounds}, {contender.name}")
+            progress(f"{workload.name}: round {number} of {rounds}, {contender.name}")
             keep(row.side(side), lambda contender=contender: run(plan, workload, contender))
     return row
 
@@ -157,8 +158,7 @@ def start_up(plan: Plan, workload: Workload, progress: Callable[[str], None]) ->
     # The first start of each reads files that no other has to read again.
     for contender in (plan.genuine, plan.ours):
         keep(Samples(), lambda contender=contender: started(contender))
-    # Starts are short and scatter: more rounds cost little.
-    for number in range(1, plan.rounds * 3 + 1):
+    for number in range(1, plan.rounds * workload.times + 1):
         for side, contender in (("genuine", plan.genuine), ("ours", plan.ours)):
             progress(f"{workload.name}: round {number}, {contender.name}")
             keep(row.side(side), lambda contender=contender: started(contender))
@@ -197,7 +197,7 @@ def embedded_start(plan: Plan, workload: Workload, progress: Callable[[str], Non
             raise BenchError(lines[-1])
         return {"ms": float(done.stdout)}
 
-    for number in range(1, plan.rounds * 3 + 1):
+    for number in range(1, plan.rounds * workload.times + 1):
         progress(f"{workload.name}: round {number}")
         keep(row.ours, started)
         if row.ours.errors:

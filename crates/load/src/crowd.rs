@@ -16,23 +16,6 @@ use crate::meter::Meter;
 use crate::options::Options;
 use crate::report::Report;
 
-/// `connect`: connections opened, answered with PONG and closed, a few at once.
-pub(crate) fn connect(mut arguments: Arguments) -> Result<Report, LoadError> {
-    let options = Options::take(&mut arguments)?;
-    let count: usize = arguments.option("--connections")?.unwrap_or(10_000);
-    let at_once: usize = arguments.option("--at-once")?.unwrap_or(64);
-    arguments.finish()?;
-    let mut crowd = Crowd::new(&options, at_once)?;
-    let meter = Meter::start(options.server)?;
-    crowd.greet(count, |_, member| {
-        member.login();
-        Ok(())
-    })?;
-    let measured = meter.stop(Instant::now())?;
-    let report = Report::new("connect").count("at_once", at_once as u64);
-    Ok(report.rate(count as u64, &measured).latencies(&mut crowd.latencies_ns))
-}
-
 /// `logins`: everybody is greeted, then all send CONNECT at once.
 pub(crate) fn logins(mut arguments: Arguments) -> Result<Report, LoadError> {
     let options = Options::take(&mut arguments)?;
@@ -193,8 +176,6 @@ impl<'a> Crowd<'a> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket =
             rustix::net::socket_with(family, SocketType::STREAM, flags, None).map_err(doing)?;
-        // Closed by a reset: thousands of sockets in TIME_WAIT would burden the next run.
-        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).map_err(doing)?;
         let began = Instant::now();
         match rustix::net::connect(&socket, &self.options.address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}

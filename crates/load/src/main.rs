@@ -21,6 +21,7 @@ mod stage;
 mod subscriptions;
 #[cfg(feature = "tls")]
 mod tls;
+mod turnover;
 mod walker;
 
 use std::io::Write;
@@ -90,7 +91,7 @@ fn run(workload: &str, arguments: Arguments) -> Result<Option<Report>, LoadError
         "random-subjects" => subscriptions::random_subjects(arguments),
         "subscriptions" => subscriptions::subscriptions(arguments),
         "idle" => crowd::idle(arguments),
-        "connect" => crowd::connect(arguments),
+        "connect" => turnover::connect(arguments),
         "logins" => crowd::logins(arguments),
         "relay" => return relay::serve(arguments).map(|()| None),
         other => Err(LoadError::Usage(format!("unknown workload `{other}`; see --help"))),

@@ -10,6 +10,7 @@ mod close;
 pub mod command;
 mod handshake;
 pub mod listener;
+mod local;
 pub mod pipe;
 mod poller;
 mod proxy;

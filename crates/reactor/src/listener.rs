@@ -6,23 +6,13 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::{
-    set_socket_recv_buffer_size, set_socket_reuseaddr, set_tcp_congestion, set_tcp_nodelay,
-};
+use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+
+use crate::local::expect_no_distance;
 
 /// Connections that may wait to be accepted: a reconnect storm must not be refused.
 const BACKLOG: i32 = 4096;
-
-/// Congestion control towards peers on this machine, where nothing can congest. BBR, the default of
-/// some systems, paces what it sends by timers, which costs processor time and fills our queues
-/// (with it: one-to-one +45 % processor time at 1 KiB, +30 % at 16 KiB). Reno is in every kernel.
-const LOCAL_CONGESTION_CONTROL: &str = "reno";
-
-/// Receive buffer for them. There is no distance to bridge, and what the kernel holds beyond this has
-/// left the processor's cache when it is read (publishing 128 B: 31 ns a message instead of 66;
-/// one-to-one 128 B: -20 %, 1 KiB: +20 %). For others the kernel finds the size.
-const LOCAL_RECEIVE_BYTES: usize = 256 << 10;
 
 /// What TLS means on a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,10 +128,4 @@ impl Listening {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn expect_no_distance(fd: &OwnedFd) {
-    // A kernel that does not let us keeps its own, which serves as well.
-    let _ = set_tcp_congestion(fd, LOCAL_CONGESTION_CONTROL);
-    let _ = set_socket_recv_buffer_size(fd, LOCAL_RECEIVE_BYTES);
 }

@@ -63,6 +63,8 @@ pub(crate) struct Slot {
     /// It takes its data, but too slowly.
     pub(crate) lag: Option<Box<Lag>>,
     pub(crate) stall: Stall,
+    /// Its receive buffer was looked at.
+    pub(crate) is_fitted: bool,
     /// The live entry in the timers.
     pub(crate) scheduled: Option<Instant>,
     pub(crate) generation: u32,

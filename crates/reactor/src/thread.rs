@@ -387,6 +387,7 @@ impl Thread {
             linger_until: None,
             lag: None,
             stall: Stall::default(),
+            is_fitted: false,
             scheduled: None,
             generation: (key >> 32) as u32,
         };

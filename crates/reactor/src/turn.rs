@@ -13,6 +13,7 @@ use keelback_wire::errors::ClosedReason;
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
+use crate::local::fit_receive_buffer;
 use crate::slot::{Inbound, Slot, Stage};
 use crate::thread::{LISTENER_KEYS, READ_BYTES, Thread, index_of, set_input};
 use crate::tls::TLS_ROOM_BYTES;
@@ -87,6 +88,9 @@ impl Thread {
             return;
         };
         keep(slot, &input[used_bytes..], wanted_bytes);
+        if matches!(bytes, Input::Buffer(READ_BYTES)) {
+            fit(slot);
+        }
         if slot.client.phase == keelback_engine::client::Phase::Open {
             slot.auth_deadline = None;
         }
@@ -257,6 +261,17 @@ pub(crate) fn read(slot: &Slot, buffer: &mut [u8]) -> io::Result<usize> {
                 None => Ok(0),
             }
         }
+    }
+}
+
+/// The first read that was full tells what kind of connection it is.
+fn fit(slot: &mut Slot) {
+    if let Inbound::Plain(fd) = &slot.inbound
+        && !slot.is_fitted
+    {
+        slot.is_fitted = true;
+        let [messages, payload_bytes, ..] = slot.client.connection.counters.figures();
+        fit_receive_buffer(fd, messages, payload_bytes);
     }
 }
 
