@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
 
 use rustix::net::getpeername;
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_tcp_congestion};
@@ -13,9 +14,15 @@ const CONGESTION_CONTROL: &str = "reno";
 
 /// Receive buffer of a connection that floods us with small messages. What the kernel holds beyond
 /// this has left the processor's cache when it is read: publishing 128 B takes 31 ns a message
-/// instead of 66, one-to-one 128 B 15 % less. Large messages would pay for it with wake-ups
-/// (+20 % at 1 KiB): for them the kernel finds the size.
-const RECEIVE_BYTES: usize = 256 << 10;
+/// instead of 66, one-to-one 128 B 15 % less.
+const SMALL_RECEIVE_BYTES: usize = 256 << 10;
+
+/// Receive buffer of one that floods us with larger ones. They leave the cache anyway, and a sender
+/// that seldom waits for room wakes us less: publishing 1 KiB takes 156 ns instead of 197.
+const LARGE_RECEIVE_BYTES: usize = 4 << 20;
+
+/// The most that the kernel grants, and then finds no size of its own any more.
+const RECEIVE_LIMIT: &str = "/proc/sys/net/core/rmem_max";
 
 /// Payloads up to this are small (bytes).
 const SMALL_BYTES: u64 = 512;
@@ -28,10 +35,25 @@ pub(crate) fn expect_no_distance(fd: &OwnedFd) {
 
 /// A connection that has filled a whole read for the first time, with what it has published so far.
 pub(crate) fn fit_receive_buffer(fd: &OwnedFd, messages: u64, payload_bytes: u64) {
-    if messages > 0 && payload_bytes / messages <= SMALL_BYTES && is_local(fd) {
-        let _ = set_socket_recv_buffer_size(fd, RECEIVE_BYTES);
+    if messages == 0 || !is_local(fd) {
+        return;
     }
+    let bytes = if payload_bytes / messages <= SMALL_BYTES {
+        SMALL_RECEIVE_BYTES
+    } else if *GRANTS_LARGE {
+        LARGE_RECEIVE_BYTES
+    } else {
+        return;
+    };
+    let _ = set_socket_recv_buffer_size(fd, bytes);
 }
+
+static GRANTS_LARGE: LazyLock<bool> = LazyLock::new(|| {
+    std::fs::read_to_string(RECEIVE_LIMIT)
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok())
+        .is_some_and(|limit| limit >= LARGE_RECEIVE_BYTES)
+});
 
 fn is_local(fd: &OwnedFd) -> bool {
     getpeername(fd)
@@ -59,14 +81,17 @@ mod tests {
     }
 
     #[test]
-    fn small_messages_fix_the_receive_buffer_and_large_ones_leave_it_to_the_kernel()
-    -> std::io::Result<()> {
-        let (before, after) = size_after(1000, 1000 * SMALL_BYTES)?;
-        assert_ne!(before, after);
-        let (before, after) = size_after(1000, 1000 * (SMALL_BYTES + 1))?;
-        assert_eq!(before, after);
-        let (before, after) = size_after(0, 0)?;
-        assert_eq!(before, after);
+    fn the_receive_buffer_follows_the_size_of_messages() -> std::io::Result<()> {
+        let (unseen, same) = size_after(0, 0)?;
+        assert_eq!(unseen, same);
+        let (_, small) = size_after(1000, 1000 * SMALL_BYTES)?;
+        let (_, large) = size_after(1000, 1000 * (SMALL_BYTES + 1))?;
+        assert_ne!(small, unseen);
+        if *GRANTS_LARGE {
+            assert!(large > small);
+        } else {
+            assert_eq!(large, unseen);
+        }
         Ok(())
     }
 }
