@@ -127,6 +127,14 @@ impl Peer {
     }
 }
 
+impl Drop for Peer {
+    /// It leaves its account, as a connection does when it is closed: the two hold each other.
+    fn drop(&mut self) {
+        let subscriptions = self.client.subscriptions();
+        self.client.account.remove_all(subscriptions.filter(|it| it.end()));
+    }
+}
+
 /// The server.
 pub struct Server {
     /// What its threads share.
