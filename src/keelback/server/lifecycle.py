@@ -239,6 +239,11 @@ class Lifecycle:
         if self._monitor is not None:
             self._monitor.reload_certificates(tls)
 
+    def change_monitor_access(self) -> None:
+        """Have monitoring ask for what the settings of now name; on the control loop."""
+        if self._monitor is not None:
+            self._monitor.change_access(self.settings.monitor)
+
     def replace_authenticator(self) -> None:
         """Have logins decided by the settings of now, also those under way; on the control loop."""
         if self._pump is not None:

@@ -142,6 +142,7 @@ class _Prepared:
         self._source.tls_flags = None
         plane.set_limits(self._limits)
         plane.set_info(self._info)
+        server.change_monitor_access()
         self._renew_listener(old)
         for change, line in self._changes:
             if self._act(change, old):
