@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import ssl
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import keelback
 from keelback.errors import ServerError
+from keelback.server import monitor_tls
 from tests.monitor.test_as_nats_server import connect
 from tests.monitor.watched import Watched
+from tests.support.certificates import new_authority
+from tests.support.wire import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -97,3 +103,50 @@ def test_more_series_come_with_a_reload(server: keelback.Server) -> None:
         assert series() == (0, 0)
         server.reload(metrics_connections_max=1, metrics_subjects_max=2)
         assert series() == (1, 2)
+
+
+def test_both_ports_take_a_renewed_certificate_or_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = new_authority(tmp_path)
+    names = ("one", "two")
+
+    def issue() -> list[dict[str, str]]:
+        pairs = [authority.issue(name, hosts=[f"{name}.example"]) for name in names]
+        return [{"cert_file": str(each.certificate), "key_file": str(each.key)} for each in pairs]
+
+    def shown() -> tuple[bytes | None, ...]:
+        context = authority.client()
+        certificates: list[bytes | None] = []
+        with Connection(("127.0.0.1", server.port)) as client:
+            client.line()
+            client.start_tls(context, "two.example")
+            assert isinstance(client.socket, ssl.SSLSocket)
+            certificates.append(client.socket.getpeercert(binary_form=True))
+        with (
+            socket.create_connection(("127.0.0.1", port_of(server)), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="two.example") as monitor,
+        ):
+            certificates.append(monitor.getpeercert(binary_form=True))
+        return tuple(certificates)
+
+    with keelback.Server(
+        host="127.0.0.1", port=-1, https="127.0.0.1:-1", tls={"certs": issue()}
+    ) as server:
+        first = shown()
+        assert first[0] == first[1]
+        issue()
+        with monkeypatch.context() as patched:
+            patched.setattr(monitor_tls, "_contexts", refuse)
+            with pytest.raises(ServerError, match="monitoring cannot use the certificate: why"):
+                server.reload(max_payload=512)
+            with pytest.raises(ServerError, match="monitoring cannot use the certificate: why"):
+                server.reload_certificates()
+        assert shown() == first
+        server.reload(max_payload=512)
+        second = shown()
+        assert second[0] == second[1] != first[0]
+
+
+def refuse(_: object) -> None:
+    raise OSError("why")

@@ -13,6 +13,7 @@ from keelback.server.info import join_host_port
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
     from typing import Final
 
@@ -61,19 +62,22 @@ class MonitorPort:
         """Serve; on the control loop. Its imports run on a thread, beside logins.
 
         Raises:
-            OSError, ssl.SSLError: the certificates cannot be used.
+            OSError, ServerError: the certificates cannot be used.
         """
         import asyncio  # noqa: PLC0415
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
         self._pool = pool = ThreadPoolExecutor(THREADS, thread_name_prefix="kb-monitor")
         loop = asyncio.get_running_loop()
+        tls = self._tls
         monitor = await loop.run_in_executor(pool, self._make, lifecycle, pool)
         listening, self._socket = self._socket, None
         if listening is not None:
             self._monitor = monitor
             # What a reload changed while the thread was at it.
             self.change_access(self._settings)
+            if self._tls is not None and self._tls is not tls:
+                self.prepare_certificates(self._tls)()
             await monitor.start(listening, None if self._front is None else self._front.front)
 
     async def stop(self) -> None:
@@ -99,18 +103,24 @@ class MonitorPort:
                 user=settings.user, password=settings.password, token=settings.token
             )
 
-    def reload_certificates(self, tls: TlsSettings) -> None:
-        """New handshakes use the certificates as their files are now.
+    def prepare_certificates(self, tls: TlsSettings) -> Callable[[], None]:
+        """Read the certificates as their files are now; the result has new handshakes use them.
 
         Raises:
-            ServerError: one cannot be used; then all stays as it was.
+            ServerError: one cannot be used.
         """
+        front = self._front
         try:
-            if self._front is not None:
-                self._front.renew(tls)
+            prepared = None if front is None else front.prepare(tls)
         except OSError as error:
             raise ServerError(f"monitoring cannot use the certificate: {error}") from error
-        self._tls = tls
+
+        def put_in_force() -> None:
+            self._tls = tls
+            if prepared is not None:
+                prepared()
+
+        return put_in_force
 
     def _make(self, lifecycle: Lifecycle, pool: ThreadPoolExecutor) -> Monitor:
         from keelback.monitor.access import Access  # noqa: PLC0415  # heavy, all three

@@ -9,7 +9,7 @@ import ssl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from keelback.server.settings import TlsSettings
 
@@ -27,13 +27,18 @@ class MonitorTls:
         self.front = _context(tls, tls.certificates[0])
         self.front.sni_callback = self._choose
 
-    def renew(self, tls: TlsSettings) -> None:
-        """New handshakes use the certificates as their files are now.
+    def prepare(self, tls: TlsSettings) -> Callable[[], None]:
+        """Read the certificates as their files are now; the result has new handshakes use them.
 
         Raises:
-            OSError: one cannot be used; then all stays as it was.
+            OSError: one cannot be used.
         """
-        self._chosen_from = _contexts(tls)
+        chosen_from = _contexts(tls)
+
+        def put_in_force() -> None:
+            self._chosen_from = chosen_from
+
+        return put_in_force
 
     def _choose(self, handshake: ssl.SSLObject, name: str | None, _: object) -> None:
         chosen_from = self._chosen_from
