@@ -12,6 +12,7 @@ What cannot run on this machine is reported as skipped, with the reason. Logs st
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -129,6 +130,7 @@ def all_runs() -> list[Run]:
         Run(f"fuzz {target}", 0.08, fuzz(target, most), cannot_fuzz)
         for target, most in FUZZ_TARGETS.items()
     ]
+    fuzzing.append(Run("fuzz configuration", 0.08, fuzz_configuration, cannot_fuzz_configuration))
     return [
         Run("loom generations", 0, loom),
         Run("miri subject", 0, miri("subject", "--lib"), cannot_miri),
@@ -161,22 +163,55 @@ def fuzz(target: str, bytes_max: int) -> Callable[[float, int], Outcome]:
     """A run of libFuzzer with the address sanitizer, for its share of the time."""
 
     def start(seconds: float, seed: int) -> Outcome:
-        found, crashes = WORK / "corpus" / target, WORK / "artifacts" / target
-        found.mkdir(parents=True, exist_ok=True)
-        crashes.mkdir(parents=True, exist_ok=True)
-        # What is found stays out of the repository: its seeds are few and have names.
+        found, crashes = fuzz_folders(target)
         command = ["cargo", "+nightly", "fuzz", "run", target, str(found), f"corpus/{target}"]
-        command += ["--", f"-max_total_time={seconds:.0f}", f"-max_len={bytes_max}", "-timeout=20"]
-        command += [f"-seed={seed & 0x7FFF_FFFF}", f"-artifact_prefix={crashes}/"]
-        status = call(f"fuzz {target}", command, seconds, ROOT / "fuzz")
-        done = [line for line in log_lines(f"fuzz {target}") if line.startswith("Done ")]
-        if status or not done:
-            return Outcome(
-                passed=False, detail=f"status {status}; inputs in {crashes.relative_to(ROOT)}"
-            )
-        return Outcome(passed=True, detail=done[-1].removeprefix("Done "))
+        command += ["--", *fuzz_options(seconds, seed, bytes_max, crashes)]
+        return fuzz_outcome(
+            f"fuzz {target}", call(f"fuzz {target}", command, seconds, ROOT / "fuzz"), crashes
+        )
 
     return start
+
+
+def fuzz_configuration(seconds: float, seed: int) -> Outcome:
+    """A run of libFuzzer over the reader of configurations, which is Python."""
+    name, target = "fuzz configuration", "configuration"
+    found, crashes = fuzz_folders(target)
+    command = [sys.executable, f"fuzz/fuzz_targets/{target}.py", str(found)]
+    command += [f"fuzz/corpus/{target}", *fuzz_options(seconds, seed, 2048, crashes)]
+    return fuzz_outcome(name, call(name, command, seconds, ROOT), crashes)
+
+
+def fuzz_folders(target: str) -> tuple[Path, Path]:
+    """Where a target's finds and its failures go.
+
+    What is found stays out of the repository: its seeds are few and have names.
+    """
+    folders = WORK / "corpus" / target, WORK / "artifacts" / target
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folders
+
+
+def fuzz_options(seconds: float, seed: int, bytes_max: int, crashes: Path) -> list[str]:
+    """Options of libFuzzer."""
+    return [
+        f"-max_total_time={seconds:.0f}",
+        f"-max_len={bytes_max}",
+        "-timeout=20",
+        f"-seed={seed & 0x7FFF_FFFF}",
+        f"-artifact_prefix={crashes}/",
+    ]
+
+
+def fuzz_outcome(name: str, status: int, crashes: Path) -> Outcome:
+    """How a run of libFuzzer ended, by its log."""
+    done = [line for line in log_lines(name) if line.startswith("Done ")]
+    if status or not done:
+        return Outcome(
+            passed=False, detail=f"status {status}; inputs in {crashes.relative_to(ROOT)}"
+        )
+    return Outcome(passed=True, detail=done[-1].removeprefix("Done "))
 
 
 def miri(crate: str, *words: str) -> Callable[[float, int], Outcome]:
@@ -265,6 +300,13 @@ def cannot_fuzz() -> str:
         command = ["cargo", "install", "--quiet", "--locked", "--root", str(TOOLS), "cargo-fuzz"]
         if subprocess.run(command, env=environment, capture_output=True, check=False).returncode:
             return "cargo-fuzz is missing and cannot be installed"
+    return ""
+
+
+def cannot_fuzz_configuration() -> str:
+    """Why Python cannot be fuzzed."""
+    if importlib.util.find_spec("atheris") is None:
+        return "there is no atheris: `.venv/bin/python -m pip install --group fuzz`"
     return ""
 
 

@@ -43,12 +43,12 @@ def log_to(file: Path) -> str:
     return f'log_file: "{file}"\nlogtime: false\n'
 
 
-def started_with_log(target: Target, config: str, file: Path) -> ServerProcess:
+def started_with_log(target: Target, config: str, file: Path, *flags: str) -> ServerProcess:
     """A server whose log is a file, so that its standard error does not say where it listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = ServerProcess(target, config, port=port)
+    server = ServerProcess(target, config, *flags, port=port)
     server.start_silently()
     eventually(lambda: file.exists() and "Server is ready" in everything(file))
     return server

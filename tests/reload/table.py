@@ -435,3 +435,29 @@ TABLE: tuple[Row, ...] = (
         flags=("--client_advertise", "a.example:1"),
     ),
 )
+
+OURS: tuple[Row, ...] = (
+    # Keys that only Keelback has.
+    Row(
+        "monitor_token",
+        "monitor_token: one",
+        "monitor_token: two",
+        late=("Reloaded: monitor_token",),
+    ),
+    Row(
+        "monitor_user",
+        "",
+        "monitor_user: op, monitor_password: pw",
+        late=("Reloaded: monitor_user", "Reloaded: monitor_password"),
+    ),
+    live("metrics_connections_max", "10"),
+    live("metrics_subjects_max", "10"),
+    kept("threads", "3", "threads", "0"),
+    Row(
+        "monitor_token beside what is refused",
+        "monitor_token: one",
+        "monitor_token: two, threads: 3",
+        refused=not_supported("threads", "0", "3"),
+    ),
+)
+"""Played against Keelback alone."""

@@ -1,4 +1,4 @@
-"""Plays the table against both servers."""
+"""Plays the tables: nats-server's against both servers, Keelback's own against ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.reload.table import ENDS, TABLE, Row
+from tests.reload.table import ENDS, OURS, TABLE, Row
 from tests.support.servers import TARGETS, ServerProcess, Target
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CASES = [
     for target in TARGETS
     if not (target == "genuine" and row.refused == ENDS)
 ]
+CASES += [pytest.param("keelback", row, id=f"keelback-{row.name}") for row in OURS]
 
 
 def filled_in(text: str, certificates: Certificates, directory: str) -> str:

@@ -31,6 +31,10 @@ class Access:
         # One thread: whoever guesses passwords shall not have the machine's processors for it.
         self._checker = PasswordChecker(threads=1)
 
+    def change(self, *, user: str, password: str, token: str) -> None:
+        """Ask for these from the next request on; on the event loop."""
+        self._user, self._password, self._token = user, password, token
+
     @property
     def is_restricted(self) -> bool:
         """Whether anything is asked for."""

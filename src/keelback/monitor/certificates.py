@@ -42,3 +42,14 @@ def end_of_first(pem: bytes) -> int:
     except ValueError:
         return 0
     return int(certificate.not_valid_after_utc.timestamp()) * NS_PER_S
+
+
+def host_names(pem: bytes) -> tuple[str, ...]:
+    """The DNS names, in lower case, that the first certificate of a PEM file is for."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (ValueError, x509.ExtensionNotFound):
+        return ()
+    names = found.value.get_values_for_type(x509.DNSName)
+    return tuple(name.lower().removesuffix(".") for name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keelback.options.fields import Block, option, options
+from keelback.options.fields import Block, Reload, option, options
 from keelback.options.kinds import INTEGER, NESTED, TEXT
 
 PORT_OFF = 0
@@ -48,6 +48,7 @@ class MonitorOptions(Block):
         TEXT,
         default="",
         default_text="everybody",
+        reload=Reload.LIVE,
         help="Who may read monitoring, with `monitor_password` (HTTP basic authentication). "
         "Keelback's own.",
     )
@@ -55,6 +56,7 @@ class MonitorOptions(Block):
         TEXT,
         default="",
         is_secret=True,
+        reload=Reload.LIVE,
         help="The password of `monitor_user`, plain or as a bcrypt hash. Keelback's own.",
     )
     monitor_token: str = option(
@@ -62,6 +64,7 @@ class MonitorOptions(Block):
         default="",
         default_text="everybody",
         is_secret=True,
+        reload=Reload.LIVE,
         help="A token that opens monitoring (`Authorization: Bearer …`), plain or as a bcrypt "
         "hash; also beside `monitor_user`. Keelback's own.",
     )
@@ -71,6 +74,7 @@ class MonitorOptions(Block):
         unit="connections",
         minimum=0,
         maximum=SERIES_MAX,
+        reload=Reload.LIVE,
         help="How many connections have series of their own in `/metrics`. Keelback's own.",
     )
     metrics_subjects_max: int = option(
@@ -79,5 +83,6 @@ class MonitorOptions(Block):
         unit="subjects",
         minimum=0,
         maximum=SERIES_MAX,
+        reload=Reload.LIVE,
         help="How many subjects have series of their own in `/metrics`. Keelback's own.",
     )

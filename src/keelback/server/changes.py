@@ -121,10 +121,6 @@ def show_count(value: object) -> str:
     return str(len(value))  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _show_secret(value: object) -> str:
-    return "…" if value else ""
-
-
 def _show_write_timeout(value: object) -> str:
     return "" if value == "default" else show_plain(value)
 
@@ -295,11 +291,19 @@ CHANGES: Sequence[Change] = (
     # Keelback's own, by their keys.
     Change("threads", "threads"),
     Change("log_format", "log.log_format", "Reloaded: log_format = {}"),
-    Change("monitor_user", "monitor.monitor_user"),
-    Change("monitor_password", "monitor.monitor_password", show=_show_secret),
-    Change("monitor_token", "monitor.monitor_token", show=_show_secret),
-    Change("metrics_connections_max", "monitor.metrics_connections_max"),
-    Change("metrics_subjects_max", "monitor.metrics_subjects_max"),
+    Change("monitor_user", "monitor.monitor_user", "Reloaded: monitor_user"),
+    Change("monitor_password", "monitor.monitor_password", "Reloaded: monitor_password"),
+    Change("monitor_token", "monitor.monitor_token", "Reloaded: monitor_token"),
+    Change(
+        "metrics_connections_max",
+        "monitor.metrics_connections_max",
+        "Reloaded: metrics_connections_max = {}",
+    ),
+    Change(
+        "metrics_subjects_max",
+        "monitor.metrics_subjects_max",
+        "Reloaded: metrics_subjects_max = {}",
+    ),
 )
 
 

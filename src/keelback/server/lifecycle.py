@@ -205,8 +205,9 @@ class Lifecycle:
         if tls is None:
             raise ServerError("the server has no TLS", hint="start it with a `tls` block")
         material = tls_material(tls)
-        plane.set_tls(compile_tls(tls))
-        self.renew_monitor_certificates(tls)
+        compiled, renew_monitor = compile_tls(tls), self.prepare_monitor_certificates(tls)
+        plane.set_tls(compiled)
+        renew_monitor()
         self.config_load_ns = time.time_ns()
         self.tls_material = material
         plane.log("INF", "Reloaded: tls = enabled")
@@ -230,14 +231,18 @@ class Lifecycle:
             raise ServerError(NOT_RUNNING, hint="call start() first")
         self._control.call(act)
 
-    def renew_monitor_certificates(self, tls: TlsSettings) -> None:
-        """Have the monitoring port use the certificate as its files are now.
+    def prepare_monitor_certificates(self, tls: TlsSettings) -> Callable[[], None]:
+        """Read the monitoring port's certificates; the result has new handshakes use them.
 
         Raises:
-            ServerError: it cannot be used.
+            ServerError: one cannot be used.
         """
+        return _nothing if self._monitor is None else self._monitor.prepare_certificates(tls)
+
+    def change_monitor_access(self) -> None:
+        """Have monitoring ask for what the settings of now name; on the control loop."""
         if self._monitor is not None:
-            self._monitor.reload_certificates(tls)
+            self._monitor.change_access(self.settings.monitor)
 
     def replace_authenticator(self) -> None:
         """Have logins decided by the settings of now, also those under way; on the control loop."""
@@ -435,3 +440,7 @@ class Lifecycle:
                 if isinstance(event, _core.LogLine):
                     output.forward(event)
         output.close()
+
+
+def _nothing() -> None:
+    """There is no monitoring port."""

@@ -13,13 +13,15 @@ from keelback.server.info import join_host_port
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    import ssl
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
     from typing import Final
 
+    from keelback.monitor.access import Access
     from keelback.monitor.http import Monitor
     from keelback.server.lifecycle import Lifecycle
-    from keelback.server.settings import ServerSettings, TlsSettings
+    from keelback.server.monitor_tls import MonitorTls
+    from keelback.server.settings import MonitorSettings, ServerSettings, TlsSettings
 
 BACKLOG: Final = 128
 
@@ -43,8 +45,8 @@ class MonitorPort:
         self.port: int = self._socket.getsockname()[1]
         self._pool: ThreadPoolExecutor | None = None
         self._monitor: Monitor | None = None
-        self._front: ssl.SSLContext | None = None
-        self._context: ssl.SSLContext | None = None
+        self._access: Access | None = None
+        self._front: MonitorTls | None = None
 
     @property
     def address(self) -> str:
@@ -60,18 +62,23 @@ class MonitorPort:
         """Serve; on the control loop. Its imports run on a thread, beside logins.
 
         Raises:
-            OSError, ssl.SSLError: the certificates cannot be used.
+            OSError, ServerError: the certificates cannot be used.
         """
         import asyncio  # noqa: PLC0415
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
         self._pool = pool = ThreadPoolExecutor(THREADS, thread_name_prefix="kb-monitor")
         loop = asyncio.get_running_loop()
+        tls = self._tls
         monitor = await loop.run_in_executor(pool, self._make, lifecycle, pool)
         listening, self._socket = self._socket, None
         if listening is not None:
             self._monitor = monitor
-            await monitor.start(listening, self._front)
+            # What a reload changed while the thread was at it.
+            self.change_access(self._settings)
+            if self._tls is not None and self._tls is not tls:
+                self.prepare_certificates(self._tls)()
+            await monitor.start(listening, None if self._front is None else self._front.front)
 
     async def stop(self) -> None:
         """Close the port and let its threads go; on the control loop."""
@@ -88,18 +95,32 @@ class MonitorPort:
         if listening is not None:
             listening.close()
 
-    def reload_certificates(self, tls: TlsSettings) -> None:
-        """New handshakes use the certificate as its files are now.
+    def change_access(self, settings: MonitorSettings) -> None:
+        """Each request from now on is asked for what these settings name; on the control loop."""
+        self._settings = settings
+        if self._access is not None:
+            self._access.change(
+                user=settings.user, password=settings.password, token=settings.token
+            )
+
+    def prepare_certificates(self, tls: TlsSettings) -> Callable[[], None]:
+        """Read the certificates as their files are now; the result has new handshakes use them.
 
         Raises:
-            ServerError: it cannot be used; then all stays as it was.
+            ServerError: one cannot be used.
         """
-        if self._context is None:
-            return
+        front = self._front
         try:
-            self._context = _server_context(tls)
+            prepared = None if front is None else front.prepare(tls)
         except OSError as error:
             raise ServerError(f"monitoring cannot use the certificate: {error}") from error
+
+        def put_in_force() -> None:
+            self._tls = tls
+            if prepared is not None:
+                prepared()
+
+        return put_in_force
 
     def _make(self, lifecycle: Lifecycle, pool: ThreadPoolExecutor) -> Monitor:
         from keelback.monitor.access import Access  # noqa: PLC0415  # heavy, all three
@@ -107,21 +128,17 @@ class MonitorPort:
 
         settings = self._settings
         if self.scheme == "https" and self._tls is not None:
-            self._context = _server_context(self._tls)
-            # asyncio keeps the context it was given: each handshake is sent on to the newest.
-            self._front = _server_context(self._tls)
-            self._front.sni_callback = self._choose_context
+            from keelback.server.monitor_tls import MonitorTls  # noqa: PLC0415  # ssl
+
+            self._front = MonitorTls(self._tls)
+        self._access = Access(user=settings.user, password=settings.password, token=settings.token)
         return Monitor(
             lifecycle.facts.now,
-            access=Access(user=settings.user, password=settings.password, token=settings.token),
+            access=self._access,
             base_path=settings.base_path,
             log=lifecycle.log,
             executor=pool,
         )
-
-    def _choose_context(self, handshake: ssl.SSLObject, *_: object) -> None:
-        if self._context is not None:
-            handshake.context = self._context
 
     def _bind(self) -> socket.socket:
         """A listening socket; for any address of both families, as Go does.
@@ -170,14 +187,3 @@ def _check(settings: ServerSettings) -> None:
         )
     if monitor.https_port is not None and (settings.tls is None or not settings.tls.certificates):
         raise ServerError("Can't start monitoring: TLS cert and key required for HTTPS")
-
-
-def _server_context(tls: TlsSettings) -> ssl.SSLContext:
-    import ssl  # noqa: PLC0415
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = (
-        ssl.TLSVersion.TLSv1_3 if tls.min_version == "1.3" else ssl.TLSVersion.TLSv1_2
-    )
-    context.load_cert_chain(*tls.certificates[0])
-    return context

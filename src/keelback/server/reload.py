@@ -130,6 +130,9 @@ class _Prepared:
             settings, server.known_keys, port=server.port, ldm=server.is_lame_duck
         )
         self._tls = None if settings.tls is None else compile_tls(settings.tls)
+        self._renew_monitor = (
+            None if settings.tls is None else server.prepare_monitor_certificates(settings.tls)
+        )
         self._accounts = account_tables(settings)
 
     def put_in_force(self) -> None:
@@ -142,6 +145,7 @@ class _Prepared:
         self._source.tls_flags = None
         plane.set_limits(self._limits)
         plane.set_info(self._info)
+        server.change_monitor_access()
         self._renew_listener(old)
         for change, line in self._changes:
             if self._act(change, old):
@@ -156,13 +160,10 @@ class _Prepared:
 
     def _renew_listener(self, old: ServerSettings) -> None:
         server, plane = self._server, self._server.plane
-        if self._tls is not None and self._settings.tls is not None:
+        if self._tls is not None:
             plane.set_tls(self._tls)
-            try:
-                server.renew_monitor_certificates(self._settings.tls)
-            except ServerError as error:
-                # The clients' port has taken it already: monitoring keeps the one it has.
-                server.log("ERR", str(error))
+        if self._renew_monitor is not None:
+            self._renew_monitor()
         was_off, is_off = old.tls is None, self._settings.tls is None
         if (was_off != is_off or self._names & LISTENER_CHANGES) and not server.is_lame_duck:
             self._listen_again(plane)

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.servers import require
 
+from .texts import ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -70,18 +72,9 @@ class Judge:
             capture_output=True,
             timeout=30,
             check=False,
-            env={
-                "PATH": "/usr/bin:/bin",
-                "KB_NUMBER": "4333",
-                "KB_LIST": "[a, b]",
-                "KB_LOOP": "$KB_LOOP",
-                "KB_TEXT": "hello",
-            },
+            env={"PATH": "/usr/bin:/bin", **ENVIRONMENT},
         )
         return Verdict(done.stderr.decode("utf-8", "surrogateescape"))
-
-
-ENVIRONMENT = {"KB_NUMBER": "4333", "KB_LIST": "[a, b]", "KB_LOOP": "$KB_LOOP", "KB_TEXT": "hello"}
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ import pytest
 from keelback.errors import ConfigError, ConfigRejected
 from keelback.options.load import load_file
 
-from .conftest import ENVIRONMENT, SEEDS, TEXTS_PER_SEED, Judge, Verdict
+from .conftest import SEEDS, TEXTS_PER_SEED, Judge, Verdict
 from .structured import ANYTHING, TOP_KEYS, later_blocks, made_up
-from .texts import FILES, PARTS, WRITTEN, WRITTEN_BYTES
+from .texts import ENVIRONMENT, FILES, PARTS, WRITTEN, WRITTEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ import random
 import time
 import tracemalloc
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,18 +19,14 @@ from keelback.config.lexer import Lexer
 from keelback.config.parser import _Parser, _Session
 from keelback.config.tree import DEPTH_MAX, STRING_BYTES_PER_WEIGHT
 from keelback.errors import ConfigError, ConfigRejected, ConfigSyntaxError, Place
-from keelback.options.load import KNOWN_KEYS, load_mapping, load_text
+from keelback.options.load import KNOWN_KEYS, load_file, load_mapping, load_text
 
 from .conftest import EXAMPLES_FACTOR
+from .properties import settle_options
 from .structured import made_up
-from .texts import PARTS, WRITTEN
+from .texts import ENVIRONMENT, FILES, PARTS, WRITTEN
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from keelback.options.load import Draft
-
+FUZZ_CORPUS = Path(__file__).resolve().parents[3] / "fuzz/corpus/configuration"
 SECONDS_PER_TEXT_MAX = 2.0
 BYTES_PER_TEXT_BYTE_MAX = 1500
 """A two-letter value of a list is a `Value`, its place and its string: a few hundred bytes."""
@@ -232,20 +228,6 @@ def settle(content: bytes) -> None:
     assert time.perf_counter() - started < SECONDS_PER_TEXT_MAX
 
 
-def settle_options(read: Callable[[], Draft]) -> None:
-    """Whatever is read gives options, or errors of which each says what is wrong, and where."""
-    errors: tuple[ConfigError, ...] = ()
-    try:
-        read().resolved()
-    except ConfigRejected as rejected:
-        errors = (*rejected.errors, *rejected.warnings)
-    except ConfigSyntaxError as error:
-        errors = (error,)
-    for error in errors:
-        assert error.problem
-        assert error.place is not None or not error.names_place
-
-
 @settings(max_examples=int(400 * EXAMPLES_FACTOR), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_give_a_place(content: bytes) -> None:
@@ -280,6 +262,19 @@ def test_any_two_texts_in_one_another_give_options_or_say_why_not(
 ) -> None:
     at = int(cut * len(outer))
     settle_options(lambda: load_text(f"{outer[:at]}{inner}{outer[at:]}".encode()))
+
+
+@pytest.mark.parametrize("text", sorted(FUZZ_CORPUS.iterdir()), ids=lambda text: text.name)
+def test_what_fuzzing_begins_with_gives_options_or_says_why_not(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    for name, content in FILES.items():
+        Path(name).write_text(content)
+    Path("fuzzed.conf").write_bytes(text.read_bytes())
+    settle_options(lambda: load_file("fuzzed.conf"), ("fuzzed.conf", *FILES))
 
 
 PYTHON_DATA = st.recursive(

@@ -523,6 +523,8 @@ FILES = {
     "users.conf": "users = [ {user: a, password: b}\n {user: b, password: c} ]\n",
 }
 
+ENVIRONMENT = {"KB_NUMBER": "4333", "KB_LIST": "[a, b]", "KB_LOOP": "$KB_LOOP", "KB_TEXT": "hello"}
+
 # Drawn and joined at random, these reach most corners of the lexer.
 PARTS: tuple[str, ...] = (
     "port", "debug", "max_payload", "authorization", "users", "user", "password", "a", "x1",
