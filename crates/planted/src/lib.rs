@@ -60,6 +60,22 @@ bugs! {
     PongIgnored,
     /// A closed connection's subscriptions stay in its account.
     CloseKeepsSubscriptions,
+    /// A commit answers before its bytes are on stable storage.
+    AcknowledgedBeforeSync,
+    /// Bodies in the log are not checked when they are read.
+    BodyUnchecked,
+    /// A log file is written to again after a write to it has failed.
+    FailedFileTrusted,
+    /// Of a torn last batch the entries that are whole are taken.
+    TornBatchKept,
+    /// The new name of a log file is not put on stable storage.
+    NameNotSynced,
+    /// A log file's successor does not say where it ends.
+    EndForgotten,
+    /// A log file that still holds what is needed is given up.
+    TrimmedTooFar,
+    /// Submissions that come while a commit runs are answered with it.
+    AnsweredWithEarlierCommit,
 }
 
 /// Whether this process has this bug: never, without the feature.

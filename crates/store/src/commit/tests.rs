@@ -1,0 +1,134 @@
+//! Group commit: everybody is answered, in order, and an answer is a promise.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc;
+
+use super::*;
+use crate::disk::faulty::{Dice, Faults, FaultyDisk};
+use crate::log::Options;
+
+const OPTIONS: Options = Options { store: 5, file_bytes: 8192, spares: 1 };
+
+type Found = Vec<Vec<u8>>;
+
+fn opened(disk: &FaultyDisk) -> (Log<FaultyDisk>, Found) {
+    let mut found = Vec::new();
+    let visit = |entry: crate::log::Entry<'_>| found.push(entry.body.to_vec());
+    match Log::open(disk.clone(), OPTIONS, Position::default(), visit) {
+        Ok((log, damage)) => {
+            assert_eq!(damage, []);
+            (log, found)
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn entries(body: &[u8]) -> Entries {
+    let mut entries = Entries::default();
+    assert!(entries.push(1, body).is_ok());
+    entries
+}
+
+fn started(disk: &FaultyDisk, waiting_bytes_max: usize) -> Committer<FaultyDisk> {
+    match Committer::start(opened(disk).0, waiting_bytes_max) {
+        Ok(committer) => committer,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn what_was_answered_survives_a_power_cut_and_answers_keep_the_order() {
+    let disk = FaultyDisk::default();
+    let committer = started(&disk, 1 << 20);
+    let (answers, heard) = mpsc::channel();
+    thread::scope(|scope| {
+        for sender in 0..4_u8 {
+            let (committer, answers) = (&committer, answers.clone());
+            scope.spawn(move || {
+                for number in 0..200_u8 {
+                    let answers = answers.clone();
+                    let done = Box::new(move |outcome: &Outcome| {
+                        assert!(answers.send((sender, number, outcome.is_ok())).is_ok());
+                    });
+                    assert_eq!(committer.submit(entries(&[sender, number]), done), Ok(()));
+                }
+            });
+        }
+        let answered = heard.iter().take(500).collect::<Vec<_>>();
+        let (_, found) = opened(&disk.after_power_cut(&mut Dice::new(1)));
+        for &(sender, number, is_safe) in &answered {
+            assert!(is_safe && found.contains(&vec![sender, number]));
+        }
+        for sender in 0..4 {
+            let own = answered.iter().filter(|answer| answer.0 == sender).map(|answer| answer.1);
+            assert!(own.is_sorted());
+        }
+    });
+    drop(committer.stop());
+    assert_eq!(opened(&disk).1.len(), 800);
+}
+
+#[test]
+fn what_waits_is_bounded_and_what_was_taken_is_committed_at_the_end() {
+    let disk = FaultyDisk::default();
+    let committer = started(&disk, 300);
+    let (go_on, held) = mpsc::channel::<()>();
+    let (begun, begins) = mpsc::channel();
+    let blocking = Box::new(move |_: &Outcome| {
+        assert!(begun.send(()).is_ok());
+        let _ = held.recv();
+    });
+    assert_eq!(committer.submit(entries(b"first"), blocking), Ok(()));
+    assert!(begins.recv().is_ok());
+    // The commit thread is held: from here on all waits.
+    let mut taken = 0;
+    while committer.submit(entries(b"more"), Box::new(|_| {})) == Ok(()) {
+        taken += 1;
+    }
+    assert_eq!(taken, 300 / 40);
+    assert!(go_on.send(()).is_ok());
+    assert!(committer.stop().is_some());
+    assert_eq!(opened(&disk).1.len(), 1 + taken);
+}
+
+#[test]
+fn a_failed_sync_fails_what_waited_for_it_and_nothing_else() {
+    let reference = FaultyDisk::default();
+    drop(opened(&reference));
+    let before = reference.operations();
+    for at in before..before + 24 {
+        let fail_at = BTreeMap::from([(at, io::ErrorKind::Other)]);
+        let disk = FaultyDisk::new(Faults { fail_at, ..Faults::default() });
+        let committer = started(&disk, 1 << 20);
+        let mut kept = Found::new();
+        for number in 0..20_u8 {
+            let (answer, heard) = mpsc::channel();
+            let done = Box::new(move |outcome: &Outcome| {
+                assert!(answer.send(outcome.is_ok()).is_ok());
+            });
+            assert_eq!(committer.submit(entries(&[number]), done), Ok(()));
+            if heard.recv() == Ok(true) {
+                kept.push(vec![number]);
+            }
+        }
+        assert!(kept.len() >= 19, "operation {at}");
+        assert!(kept.contains(&vec![19]) || at >= before + 20, "operation {at}");
+        drop(committer.stop());
+        let (_, found) = opened(&disk.after_power_cut(&mut Dice::new(at)));
+        let found = found.into_iter().filter(|body| kept.contains(body)).collect::<Found>();
+        assert_eq!(found, kept, "operation {at}");
+    }
+}
+
+#[test]
+fn an_answer_that_panics_harms_no_other() {
+    let disk = FaultyDisk::default();
+    let committer = started(&disk, 1 << 20);
+    assert_eq!(committer.submit(entries(b"a"), Box::new(|_| panic!("a planted panic"))), Ok(()));
+    let (answer, heard) = mpsc::channel();
+    let done = Box::new(move |outcome: &Outcome| assert!(answer.send(outcome.is_ok()).is_ok()));
+    assert_eq!(committer.submit(entries(b"b"), done), Ok(()));
+    assert_eq!(heard.recv(), Ok(true));
+    assert!(committer.stop().is_some());
+}

@@ -1,0 +1,7 @@
+//! Where messages are kept: the log that makes an acknowledgement a promise.
+//!
+//! The disk is a trait. No clock is read and no random number is drawn here: both are arguments.
+
+pub mod commit;
+pub mod disk;
+pub mod log;

@@ -1,0 +1,527 @@
+//! The log of the whole server: what was committed to it is on stable storage.
+//!
+//! Entries gather in memory; `commit` writes all of them at once, as one batch, and returns when they
+//! are safe. Files are filled in turn. A file is sealed by its successor, which says where it ends;
+//! what lies behind that end never happened. After a failed write a file is given up: nothing is
+//! known about it beyond its last success, so its successor seals it there. Opening a log begins a
+//! new file for the same reason.
+//!
+//! The log knows nothing of what its entries mean. `docs/store-format.md` has the bytes.
+
+mod entry;
+mod header;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use entry::BODY_BYTES_MAX;
+use header::{Found, HEADER_BYTES, Header};
+use scan::Scan;
+
+use keelback_planted::{self as planted, Bug};
+
+use crate::disk::{Disk, File, read_up_to};
+
+pub use header::VERSION;
+
+/// The folder of the log in the store.
+pub const FOLDER: &str = "log";
+
+const SUFFIX: &str = ".log";
+const SPARE_SUFFIX: &str = ".spare";
+
+/// Written at once when a spare file is filled (bytes).
+const FILL_BYTES: usize = 1 << 20;
+
+/// What may wait for one commit (bytes): places in a file are 32 bits.
+const BATCH_BYTES_MAX: usize = 1 << 30;
+
+/// How a log is laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Drawn when the store was made; files of another store are no files of this log.
+    pub store: u128,
+    /// A file's length (bytes); a batch that is longer gets a file for itself.
+    pub file_bytes: u32,
+    /// Files that are kept for reuse instead of being removed.
+    pub spares: usize,
+}
+
+/// A place in the log. Later places are greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The file's ordinal, from 1.
+    pub file: u64,
+    /// From the beginning of the file (bytes).
+    pub offset: u64,
+}
+
+/// What keeps a log from being written or opened.
+#[derive(Debug)]
+pub enum LogError {
+    /// The disk refused.
+    Disk {
+        /// At what.
+        doing: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is of a format that this program does not know.
+    Version {
+        /// Which.
+        file: PathBuf,
+        /// What it says.
+        version: u8,
+    },
+    /// An entry is longer than an entry may be.
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk { doing, error } => write!(formatter, "{doing}: {error}"),
+            Self::Version { file, version } => write!(
+                formatter,
+                "{}: format {version}, and this program knows {VERSION}: open the store with the \
+                 program that wrote it",
+                file.display()
+            ),
+            Self::TooLong { bytes } => {
+                write!(formatter, "an entry of {bytes} bytes: the most is {BODY_BYTES_MAX}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LogError {}
+
+fn disk(doing: &'static str) -> impl FnOnce(io::Error) -> LogError {
+    move |error| LogError::Disk { doing, error }
+}
+
+/// What is not as it was written. Nothing is removed for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// These bytes make no entry although they should.
+    Hole {
+        /// Where they begin.
+        at: Position,
+        /// How many.
+        bytes: u64,
+    },
+    /// A file's first block is damaged; its other copy served.
+    Header {
+        /// Which.
+        file: u64,
+    },
+    /// A file that cannot be read as one of this log.
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+    /// A file is not there.
+    Missing {
+        /// Which.
+        file: u64,
+    },
+}
+
+/// An entry that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Where it begins.
+    pub at: Position,
+    /// To whom it belongs.
+    pub group: u32,
+    /// What was appended.
+    pub body: &'a [u8],
+}
+
+/// Entries that are committed together, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Entries(Vec<u8>);
+
+impl Entries {
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// It is too long.
+    pub fn push(&mut self, group: u32, body: &[u8]) -> Result<(), LogError> {
+        entry::append(&mut self.0, group, body)
+    }
+
+    /// What they take in the log (bytes).
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A spare file that is to be filled, apart from the log: it takes its time.
+#[derive(Clone, Copy, Debug)]
+pub struct Spare {
+    ordinal: u64,
+    bytes: u32,
+}
+
+impl Spare {
+    /// Makes and fills it.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn fill<D: Disk>(self, on: &D) -> Result<(), LogError> {
+        let path = path_of(self.ordinal, SPARE_SUFFIX);
+        let mut file = on.create(&path).map_err(disk("make a spare log file"))?;
+        let zeros = vec![0; FILL_BYTES.min(self.bytes as usize)];
+        let mut at = 0;
+        while at < self.bytes as usize {
+            let bytes = zeros.len().min(self.bytes as usize - at);
+            file.write_at(&zeros[..bytes], at as u64).map_err(disk("fill a spare log file"))?;
+            at += bytes;
+        }
+        file.sync().map_err(disk("sync a spare log file"))
+    }
+}
+
+struct Active<F> {
+    file: F,
+    header: Header,
+    /// Behind the last batch that is safe.
+    end: usize,
+    batch: u32,
+}
+
+/// The log of a store.
+pub struct Log<D: Disk> {
+    disk: D,
+    options: Options,
+    active: Option<Active<D::File>>,
+    /// Of the file that the next one seals.
+    sealed: (u64, u64),
+    next_ordinal: u64,
+    /// Entries that wait for `commit`.
+    pending: Vec<u8>,
+    /// Files that are still needed, the active one included (ordinals).
+    files: Vec<u64>,
+    spares: Vec<u64>,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log of a store, or makes it. `visit` gets every entry from `from` on, in order.
+    ///
+    /// # Errors
+    /// The disk refused, or a file is of another version. Damage is no error.
+    pub fn open(
+        disk: D,
+        options: Options,
+        from: Position,
+        mut visit: impl FnMut(Entry<'_>),
+    ) -> Result<(Self, Vec<Damage>), LogError> {
+        let folder = Path::new(FOLDER);
+        disk.create_folder(folder).map_err(self::disk("make the log's folder"))?;
+        let mut damage = Vec::new();
+        let (headers, spares) = survey(&disk, options.store, &mut damage)?;
+        note_missing(&headers, from, &mut damage);
+        let mut sealed = (0, 0);
+        for (index, header) in headers.iter().enumerate() {
+            let next = headers.get(index + 1);
+            let sealed_end = next
+                .filter(|next| next.previous_ordinal == header.ordinal)
+                .map(|next| next.previous_end as usize);
+            let bytes = contents(&disk, &path_of(header.ordinal, SUFFIX))?;
+            let seed = header.seed();
+            let Scan { entries, holes, end } = scan::scan(&bytes, seed, sealed_end);
+            let file = header.ordinal;
+            for offset in entries {
+                let at = Position { file, offset: offset as u64 };
+                let Some(head) = entry::head_at(&bytes, seed, offset) else { continue };
+                let Some(body) = entry::body_at(&bytes, seed, offset, &head) else { continue };
+                if at >= from {
+                    visit(Entry { at, group: head.group, body });
+                }
+            }
+            damage.extend(holes.into_iter().map(|(offset, bytes)| Damage::Hole {
+                at: Position { file, offset: offset as u64 },
+                bytes: bytes as u64,
+            }));
+            sealed = (file, end as u64);
+        }
+        let files = headers.iter().map(|header| header.ordinal).collect::<Vec<_>>();
+        let last = files.last().copied().unwrap_or(0).max(from.file);
+        let last = spares.iter().copied().fold(last, u64::max);
+        let log = Self {
+            disk,
+            options,
+            active: None,
+            sealed,
+            next_ordinal: last + 1,
+            pending: Vec::new(),
+            files,
+            spares,
+        };
+        Ok((log, damage))
+    }
+
+    /// Where it lies.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// Drops what waits for `commit`.
+    pub fn forget_pending(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Adds an entry to the next batch.
+    ///
+    /// # Errors
+    /// It is too long, for itself or with what waits.
+    pub fn append(&mut self, group: u32, body: &[u8]) -> Result<(), LogError> {
+        if self.pending.len() + body.len() > BATCH_BYTES_MAX {
+            return Err(LogError::TooLong { bytes: body.len() });
+        }
+        entry::append(&mut self.pending, group, body)
+    }
+
+    /// Adds entries to the next batch.
+    ///
+    /// # Errors
+    /// They are too long, with what waits.
+    pub fn append_all(&mut self, entries: &Entries) -> Result<(), LogError> {
+        if self.pending.len() + entries.0.len() > BATCH_BYTES_MAX {
+            return Err(LogError::TooLong { bytes: entries.0.len() });
+        }
+        self.pending.extend_from_slice(&entries.0);
+        Ok(())
+    }
+
+    /// Bytes that wait for `commit`.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Writes what waits as one batch, and returns when it is safe: the place behind it.
+    ///
+    /// # Errors
+    /// The disk refused. What waited is dropped: no entry of it will ever be found, unless the disk
+    /// refuses every later commit as well until the program ends.
+    pub fn commit(&mut self) -> Result<Position, LogError> {
+        let mut batch = std::mem::take(&mut self.pending);
+        let result = self.write(&mut batch);
+        batch.clear();
+        self.pending = batch;
+        result
+    }
+
+    /// Behind the last batch that is safe.
+    pub fn end(&self) -> Position {
+        let (file, offset) = match &self.active {
+            Some(active) => (active.header.ordinal, active.end as u64),
+            None => self.sealed,
+        };
+        Position { file, offset }
+    }
+
+    /// Seals the last file by an empty successor: from now on whatever does not check is damage.
+    ///
+    /// # Errors
+    /// The disk refused: the log is as it is after a power cut.
+    pub fn close(mut self) -> Result<Position, LogError> {
+        self.roll(0)?;
+        Ok(self.end())
+    }
+
+    /// Gives up the files that hold nothing from `from` on.
+    ///
+    /// # Errors
+    /// The disk refused; files may be left, and are given up the next time.
+    pub fn trim(&mut self, from: Position) -> Result<(), LogError> {
+        let active = self.active.as_ref().map_or(u64::MAX, |active| active.header.ordinal);
+        while let Some(&oldest) = self.files.first() {
+            // The last file is needed by the one that will seal it.
+            let is_needed = oldest >= from.file && !planted::is(Bug::TrimmedTooFar);
+            if is_needed || oldest >= active || self.files.len() == 1 {
+                break;
+            }
+            let path = path_of(oldest, SUFFIX);
+            if self.spares.len() < self.options.spares {
+                let spare = path_of(oldest, SPARE_SUFFIX);
+                self.disk.rename(&path, &spare).map_err(disk("put a log file aside"))?;
+                self.spares.push(oldest);
+            } else {
+                self.disk.remove(&path).map_err(disk("remove a log file"))?;
+            }
+            self.files.remove(0);
+        }
+        Ok(())
+    }
+
+    /// A file to make ready for use, unless there is one: blocks that were written before are safe
+    /// sooner. `add_spare` tells that it is.
+    pub fn wanted_spare(&mut self) -> Option<Spare> {
+        let is_wanted = self.spares.is_empty() && self.options.spares > 0;
+        is_wanted.then(|| Spare { ordinal: self.take_ordinal(), bytes: self.options.file_bytes })
+    }
+
+    /// A spare file is ready.
+    pub fn add_spare(&mut self, spare: Spare) {
+        self.spares.push(spare.ordinal);
+    }
+
+    fn write(&mut self, batch: &mut [u8]) -> Result<Position, LogError> {
+        if batch.is_empty() {
+            return Ok(self.end());
+        }
+        let fits =
+            |active: &Active<D::File>, limit: u32| active.end + batch.len() <= limit as usize;
+        if !self.active.as_ref().is_some_and(|active| fits(active, self.options.file_bytes)) {
+            self.roll(batch.len())?;
+        }
+        let Some(active) = &mut self.active else {
+            unreachable!("a file was begun");
+        };
+        entry::seal(batch, active.header.seed(), active.batch, active.end as u32);
+        let at = active.end as u64;
+        let written = if planted::is(Bug::AcknowledgedBeforeSync) {
+            active.file.write_at(batch, at)
+        } else {
+            active.file.write_durably_at(batch, at)
+        };
+        match written {
+            Ok(()) => {
+                active.end += batch.len();
+                active.batch += 1;
+                Ok(self.end())
+            }
+            Err(error) => {
+                if planted::is(Bug::FailedFileTrusted) {
+                    active.end += batch.len();
+                } else {
+                    self.give_up();
+                }
+                Err(disk("write to the log")(error))
+            }
+        }
+    }
+
+    /// The active file is not written to any more; its successor seals it at its last success.
+    fn give_up(&mut self) {
+        if let Some(active) = self.active.take() {
+            self.sealed = (active.header.ordinal, active.end as u64);
+        }
+    }
+
+    /// Begins a new file.
+    fn roll(&mut self, batch_bytes: usize) -> Result<(), LogError> {
+        self.give_up();
+        let ordinal = self.take_ordinal();
+        let (previous_ordinal, mut previous_end) = self.sealed;
+        if planted::is(Bug::EndForgotten) {
+            previous_end = HEADER_BYTES as u64;
+        }
+        let header = Header { store: self.options.store, ordinal, previous_ordinal, previous_end };
+        let path = path_of(ordinal, SUFFIX);
+        let is_long = HEADER_BYTES + batch_bytes > self.options.file_bytes as usize;
+        let spare = if is_long { None } else { self.spares.pop() };
+        // Under a log file's name there is always a header that is safe.
+        let made = path_of(spare.unwrap_or(ordinal), SPARE_SUFFIX);
+        let mut file = match spare {
+            Some(_) => self.disk.open(&made).map_err(disk("open a spare log file"))?,
+            None => self.disk.create(&made).map_err(disk("make a log file"))?,
+        };
+        file.write_durably_at(&header.encode(), 0).map_err(disk("begin a log file"))?;
+        self.disk.rename(&made, &path).map_err(disk("name a log file"))?;
+        if !planted::is(Bug::NameNotSynced) {
+            self.disk.sync_folder(Path::new(FOLDER)).map_err(disk("sync the log's folder"))?;
+        }
+        self.files.push(ordinal);
+        self.active = Some(Active { file, header, end: HEADER_BYTES, batch: 1 });
+        Ok(())
+    }
+
+    fn take_ordinal(&mut self) -> u64 {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        ordinal
+    }
+}
+
+fn path_of(ordinal: u64, suffix: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{ordinal:016x}{suffix}"))
+}
+
+fn ordinal_of(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix).filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+fn contents<D: Disk>(disk: &D, path: &Path) -> Result<Vec<u8>, LogError> {
+    let reading = self::disk("read a log file");
+    let read = || {
+        let file = disk.open(path)?;
+        let bytes = file.bytes()? as usize;
+        read_up_to(&file, 0, bytes)
+    };
+    read().map_err(reading)
+}
+
+/// The files that belong to the log, in order, and its spares.
+fn survey<D: Disk>(
+    disk: &D,
+    store: u128,
+    damage: &mut Vec<Damage>,
+) -> Result<(Vec<Header>, Vec<u64>), LogError> {
+    let mut headers = Vec::new();
+    let mut spares = Vec::new();
+    let names = disk.list(Path::new(FOLDER)).map_err(self::disk("list the log's folder"))?;
+    for name in names {
+        if let Some(ordinal) = ordinal_of(&name, SPARE_SUFFIX) {
+            spares.push(ordinal);
+            continue;
+        }
+        let path = Path::new(FOLDER).join(&name);
+        let Some(ordinal) = ordinal_of(&name, SUFFIX) else {
+            damage.push(Damage::Unknown { name });
+            continue;
+        };
+        let block = disk
+            .open(&path)
+            .and_then(|file| read_up_to(&file, 0, HEADER_BYTES))
+            .map_err(self::disk("read a log file"))?;
+        match Header::find(&block) {
+            Found::Version(version) => return Err(LogError::Version { file: path, version }),
+            Found::Header(header, is_damaged)
+                if header.ordinal == ordinal && header.store == store =>
+            {
+                if is_damaged {
+                    damage.push(Damage::Header { file: ordinal });
+                }
+                headers.push(header);
+            }
+            Found::Header(..) | Found::Nothing => damage.push(Damage::Unknown { name }),
+        }
+    }
+    Ok((headers, spares))
+}
+
+/// Names the files that others speak of, and that are not there.
+fn note_missing(headers: &[Header], from: Position, damage: &mut Vec<Damage>) {
+    let is_there = |ordinal| headers.iter().any(|header| header.ordinal == ordinal);
+    let mut named = headers.iter().map(|header| header.previous_ordinal).collect::<Vec<_>>();
+    named.dedup();
+    for file in named {
+        if file >= from.file.max(1) && !is_there(file) {
+            damage.push(Damage::Missing { file });
+        }
+    }
+    if from.file > 0 && headers.iter().all(|header| header.ordinal < from.file) {
+        damage.push(Damage::Missing { file: from.file });
+    }
+}

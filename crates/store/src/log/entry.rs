@@ -1,0 +1,124 @@
+//! One entry of the log as bytes.
+//!
+//! ```text
+//!  0  head check   u64  over bytes 8..32
+//!  8  body bytes   u32
+//! 12  group        u32
+//! 16  batch        u32  counted within the file, from 1
+//! 20  batch start  u32  offset in the file of the batch's first entry; the lowest bit: last of it
+//! 24  body check   u64  over the body and its padding
+//! 32  body, then zeros up to a multiple of 8
+//! ```
+//!
+//! Little endian; checks are XXH3-64 with the seed of the file and the offset, so that an entry in
+//! another place or of another file is none. Lengths are checked apart from bodies: a damaged body
+//! hides no other entry.
+
+use keelback_planted::{self as planted, Bug};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::log::LogError;
+
+/// What comes before a body (bytes).
+pub(super) const HEAD_BYTES: usize = 32;
+
+/// Entries begin at multiples of this (bytes).
+pub(super) const ALIGNMENT: usize = 8;
+
+/// The longest body (bytes): far above the largest message.
+pub(super) const BODY_BYTES_MAX: usize = 128 << 20;
+
+/// An entry's length in the file (bytes).
+pub(super) fn padded(body_bytes: usize) -> usize {
+    HEAD_BYTES + body_bytes.next_multiple_of(ALIGNMENT)
+}
+
+/// What is checked by the head check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) body_bytes: usize,
+    pub(super) group: u32,
+    pub(super) batch: u32,
+    pub(super) batch_start: u32,
+    pub(super) is_last: bool,
+    body_check: u64,
+}
+
+/// Appends an entry whose place is not known yet: `seal` completes it.
+pub(super) fn append(batch: &mut Vec<u8>, group: u32, body: &[u8]) -> Result<(), LogError> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(LogError::TooLong { bytes: body.len() });
+    }
+    let start = batch.len();
+    batch.resize(start + HEAD_BYTES, 0);
+    batch[start + 8..start + 12].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    batch[start + 12..start + 16].copy_from_slice(&group.to_le_bytes());
+    batch.extend_from_slice(body);
+    batch.resize(start + padded(body.len()), 0);
+    Ok(())
+}
+
+/// Completes the entries of a batch for their place.
+pub(super) fn seal(entries: &mut [u8], seed: u64, batch: u32, batch_start: u32) {
+    let mut at = 0;
+    while at < entries.len() {
+        let body_bytes = u32_at(entries, at + 8) as usize;
+        let end = at + padded(body_bytes);
+        let is_last = end == entries.len();
+        let place = seed_at(seed, batch_start as usize + at);
+        let body_check = xxh3_64_with_seed(&entries[at + HEAD_BYTES..end], place);
+        entries[at + 16..at + 20].copy_from_slice(&batch.to_le_bytes());
+        let marked = batch_start | u32::from(is_last);
+        entries[at + 20..at + 24].copy_from_slice(&marked.to_le_bytes());
+        entries[at + 24..at + 32].copy_from_slice(&body_check.to_le_bytes());
+        let head_check = xxh3_64_with_seed(&entries[at + 8..at + HEAD_BYTES], place);
+        entries[at..at + 8].copy_from_slice(&head_check.to_le_bytes());
+        at = end;
+    }
+}
+
+/// The head at `offset` of a file's bytes; `None` when there is none.
+pub(super) fn head_at(file: &[u8], seed: u64, offset: usize) -> Option<Head> {
+    let head = file.get(offset..offset.checked_add(HEAD_BYTES)?)?;
+    if xxh3_64_with_seed(&head[8..], seed_at(seed, offset)) != u64_at(head, 0) {
+        return None;
+    }
+    let start = u32_at(head, 20);
+    Some(Head {
+        body_bytes: u32_at(head, 8) as usize,
+        group: u32_at(head, 12),
+        batch: u32_at(head, 16),
+        batch_start: start & !1,
+        is_last: start & 1 == 1,
+        body_check: u64_at(head, 24),
+    })
+}
+
+/// The body of the entry at `offset`; `None` when it is damaged, or goes beyond the file.
+pub(super) fn body_at<'a>(
+    file: &'a [u8],
+    seed: u64,
+    offset: usize,
+    head: &Head,
+) -> Option<&'a [u8]> {
+    let padded_body =
+        file.get(offset + HEAD_BYTES..offset.checked_add(padded(head.body_bytes))?)?;
+    let is_whole = xxh3_64_with_seed(padded_body, seed_at(seed, offset)) == head.body_check;
+    (is_whole || planted::is(Bug::BodyUnchecked)).then(|| &padded_body[..head.body_bytes])
+}
+
+fn seed_at(seed: u64, offset: usize) -> u64 {
+    seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(word)
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
+}
