@@ -8,6 +8,8 @@
 //! `isSubsetMatchTokenized`.
 #![forbid(unsafe_code)]
 
+pub mod transform;
+
 const SEPARATOR: u8 = b'.';
 const STAR: &[u8] = b"*";
 const TAIL: &[u8] = b">";
