@@ -139,6 +139,7 @@ def all_runs() -> list[Run]:
         ),
         Run("miri engine threads", 0, miri("engine", "--lib", *RACES), cannot_miri),
         Run("thread sanitizer", 0, thread_sanitizer, cannot_sanitize),
+        Run("store faults", 0, store_faults),
         Run("leaks", 0, leaks),
         *fuzzing,
         Run(
@@ -259,6 +260,16 @@ def loom(seconds: float, seed: int) -> Outcome:
         "CARGO_TARGET_DIR": str(ROOT / ".build/loom"),
         "CARGO_PROFILE_RELEASE_LTO": "off",
     }
+    return tests_outcome(name, call(name, command, seconds, ROOT, settings))
+
+
+def store_faults(seconds: float, seed: int) -> Outcome:
+    """Every bit of a store's files, a thousand power cuts at every operation of a script."""
+    del seed
+    name = "store faults"
+    command = ["cargo", "test", "--release", "--package=keelback-store"]
+    settings = {"KEELBACK_SOAK": "1", "PROPTEST_CASES": "5000", "CARGO_PROFILE_RELEASE_LTO": "off"}
+    settings["CARGO_TARGET_DIR"] = str(ROOT / ".build/store")
     return tests_outcome(name, call(name, command, seconds, ROOT, settings))
 
 

@@ -100,12 +100,13 @@ fn a_power_cut_at_any_operation_loses_nothing_and_invents_nothing() {
     let script = script(11, 40);
     let whole = FaultyDisk::default();
     run(&mut open(whole.clone()).0, &script);
+    let cuts = if is_soaking() { 1000 } else { 20 };
     for at in 0..whole.operations() {
         let disk = FaultyDisk::new(Faults { power_off_at: Some(at), ..Faults::default() });
         let opened = Log::open(disk.clone(), OPTIONS, Position::default(), |_| {});
         let committed = opened.map_or(Vec::new(), |(mut log, _)| run(&mut log, &script));
         let safe = committed.iter().filter(|&&committed| committed).count();
-        for seed in 0..20 {
+        for seed in 0..cuts {
             let (mut log, found, damage) = open(disk.after_power_cut(&mut Dice::new(seed)));
             assert_eq!(damage, [], "cut at {at}, seed {seed}");
             let with_next = script[..(safe + 1).min(script.len())].concat();
@@ -182,11 +183,16 @@ fn every_flipped_bit_is_noticed_and_costs_at_most_one_entry() {
     }
 }
 
+/// `make soak` takes its time.
+fn is_soaking() -> bool {
+    std::env::var_os("KEELBACK_SOAK").is_some()
+}
+
 /// Most of a header is zeros: a few of their bits stand for the others, unless all are asked for.
 fn is_tried(bit: usize) -> bool {
     let (byte, copy_bytes) = (bit / 8, HEADER_BYTES / 2);
     let is_zero = byte < HEADER_BYTES && byte % copy_bytes >= 56;
-    !is_zero || bit.is_multiple_of(211) || std::env::var_os("KEELBACK_EXHAUSTIVE").is_some()
+    !is_zero || bit.is_multiple_of(211) || is_soaking()
 }
 
 /// Where what was committed to a file ends, as its successor says.
