@@ -273,7 +273,9 @@ class SlowConsumer:
     account: str
     name: str
     subject: str
-    """Of the oldest of the messages that could not wait any more; empty when not known."""
+    """Of the oldest of the messages that could not wait any more, or, at the write deadline, of
+    the one that waited first; empty when not known.
+    """
     pending_bytes: int
     reason: str
 
