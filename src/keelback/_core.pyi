@@ -463,6 +463,13 @@ class Plane:
             OSError: the address cannot be bound.
         """
 
+    def set_listener_tls(self, listener: Listener) -> bool:
+        """Put the TLS of `listener` in force: its certificates, and the mode on its port.
+
+        For connections that are accepted from now on; the socket stays open, and all else of
+        `listener` is left out. False when nothing listens on that port.
+        """
+
     def stop_listening(self) -> None: ...
     def set_limits(self, limits: Limits) -> None: ...
     def set_info(self, info: ServerInfo, *, announce: bool = False) -> None:
