@@ -273,7 +273,9 @@ class SlowConsumer:
     account: str
     name: str
     subject: str
-    """Of the oldest of the messages that could not wait any more; empty when not known."""
+    """Of the oldest of the messages that could not wait any more, or, at the write deadline, of
+    the one that waited first; empty when not known.
+    """
     pending_bytes: int
     reason: str
 
@@ -459,6 +461,13 @@ class Plane:
 
         Raises:
             OSError: the address cannot be bound.
+        """
+
+    def set_listener_tls(self, listener: Listener) -> bool:
+        """Put the TLS of `listener` in force: its certificates, and the mode on its port.
+
+        For connections that are accepted from now on; the socket stays open, and all else of
+        `listener` is left out. False when nothing listens on that port.
         """
 
     def stop_listening(self) -> None: ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -40,6 +41,12 @@ def context(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
     return made
 
 
+def offers(info: bytes) -> list[str]:
+    """What an INFO line says of TLS."""
+    said = json.loads(info.removeprefix(b"INFO "))
+    return [name for name in ("tls_required", "tls_available") if said.get(name)]
+
+
 def test_handshakes_beyond_the_rate_are_put_off(authority: Authority) -> None:
     with running(tls=config(authority), tls_mode="required", connection_rate_limit=1) as server:
         first = server.connect()
@@ -73,3 +80,30 @@ def test_who_is_not_pinned_any_more_goes(authority: Authority) -> None:
         clients[0].fence()
         plain.fence()
         assert server.closed("TLS Handshake Failure") == 1
+
+
+def test_a_listener_that_runs_takes_another_mode(authority: Authority) -> None:
+    tls = config(authority)
+    with running() as server:
+        kept = server.client()
+        host, port = server.address
+
+        def change(mode: Literal["off", "required", "available", "first"], port: int) -> bool:
+            listener = _core.Listener(host=host, port=port, tls=tls, tls_mode=mode)
+            return server.plane.set_listener_tls(listener)
+
+        # The settings never speak of TLS: what INFO says is the listener's.
+        assert change("required", port)
+        assert offers(server.connect().line()) == ["tls_required"]
+        assert change("available", port)
+        assert offers(server.connect().line()) == ["tls_available"]
+        assert change("off", port)
+        assert offers(server.connect().line()) == []
+        assert change("first", port)
+        client = server.connect()
+        client.start_tls(context(authority))
+        assert offers(client.line()) == ["tls_required"]
+        kept.fence()
+        assert not change("off", 0)
+        server.plane.stop_listening()
+        assert not change("off", port)

@@ -26,7 +26,12 @@ def test_a_client_that_takes_nothing_is_closed(
         publisher = server.client()
         publisher.send(CHUNK * 100)
         publisher.fence()
-        assert server.event(_core.SlowConsumer).reason == "Slow Consumer (Write Deadline)"
+        line = server.line("Slow Consumer Detected")
+        assert "WriteDeadline of 50ms exceeded" in line
+        assert line.endswith('name "", subject "a")')
+        told = server.event(_core.SlowConsumer)
+        assert told.reason == "Slow Consumer (Write Deadline)"
+        assert told.subject == "a"
 
 
 def test_with_retry_a_client_that_takes_a_little_goes_on() -> None:

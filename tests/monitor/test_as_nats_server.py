@@ -361,8 +361,15 @@ def test_closed_connections_and_why(start_pair: StartPair) -> None:
         assert orders[1] == sorted(orders[1], reverse=key == "stop")
 
 
-def test_a_slow_consumer_is_counted(start_pair: StartPair) -> None:
-    pair = start_pair("max_pending: 65536\nmax_payload: 65536\nwrite_deadline: '200ms'")
+@pytest.mark.parametrize(
+    "limits",
+    [
+        pytest.param("max_pending: 65536\nmax_payload: 65536\n", id="max_pending"),
+        pytest.param("", id="write_deadline"),
+    ],
+)
+def test_a_slow_consumer_is_counted(start_pair: StartPair, limits: str) -> None:
+    pair = start_pair(limits + "write_deadline: '200ms'")
     for each in pair:
         slow = Connection(each.address, receive_buffer_bytes=4096)
         with slow, connect(each, "publisher") as publisher:
@@ -392,6 +399,8 @@ def test_a_slow_consumer_is_counted(start_pair: StartPair) -> None:
     (named,) = [line for line in ours.splitlines() if line.startswith("nats_slow_consumer_pending")]
     for label in (f'cid="{row["cid"]}"', 'account="$G"', 'name="slow"', 'subject="a"'):
         assert label in named
+    if not limits:
+        assert row["reason"] == "Slow Consumer (Write Deadline)"
 
 
 def test_tls_and_client_certificates(start_pair: StartPair, certificates: Certificates) -> None:

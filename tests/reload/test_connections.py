@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,4 +170,49 @@ def test_tls_can_come_and_go(target: Target, certificates: Certificates) -> None
         reload(server, plain)
         with Connection(server.address) as client:
             client.greeted()
+        kept.fence()
+
+
+def test_nobody_is_refused_while_tls_comes_and_goes(
+    target: Target, certificates: Certificates
+) -> None:
+    plain, encrypted = "max_payload: 100\n", certificates.configuration()
+    is_over = Event()
+
+    def connect_on(server: ServerProcess) -> int:
+        count = 0
+        while not is_over.is_set():
+            with Connection(server.address) as client:
+                assert client.line().startswith(b"INFO ")
+            count += 1
+        return count
+
+    with ServerProcess(target, plain) as server, ThreadPoolExecutor(1) as threads:
+        connects = threads.submit(connect_on, server)
+        try:
+            for config in (encrypted, plain) * 4:
+                reload(server, config)
+                with Connection(server.address) as client:
+                    assert (b'"tls_required":true' in client.line()) == (config == encrypted)
+        finally:
+            is_over.set()
+        assert connects.result() > 0
+
+
+def test_the_handshake_can_come_to_be_first(target: Target, certificates: Certificates) -> None:
+    encrypted = certificates.configuration()
+    first = certificates.configuration("handshake_first: true")
+    with ServerProcess(target, encrypted) as server, Connection(server.address) as kept:
+        assert kept.line().startswith(b"INFO ")
+        kept.start_tls(certificates.issuer.client())
+        kept.send(b'CONNECT {"verbose":false}\r\n')
+        kept.fence()
+        reload(server, first)
+        with Connection(server.address) as client:
+            client.start_tls(certificates.issuer.client())
+            assert b'"tls_required":true' in client.line()
+        reload(server, encrypted)
+        with Connection(server.address) as client:
+            assert b'"tls_required":true' in client.line()
+            client.start_tls(certificates.issuer.client())
         kept.fence()

@@ -229,6 +229,10 @@ class Plane:
             raise self.refuse_to_listen
         return listener.host, listener.port or 40001
 
+    def set_listener_tls(self, listener: Any) -> bool:
+        self.calls.append(("set_listener_tls", listener))
+        return True
+
     def stop_listening(self) -> None:
         self.calls.append(("stop_listening",))
 

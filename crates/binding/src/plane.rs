@@ -71,6 +71,16 @@ impl Plane {
         Ok((address.ip().to_string(), address.port()))
     }
 
+    fn set_listener_tls(&self, py: Python<'_>, listener: &Bound<'_, Listener>) -> bool {
+        let record = listener.get();
+        py.detach(|| {
+            if let Some(tls) = &record.tls {
+                self.reactor.set_tls(tls.clone());
+            }
+            self.reactor.set_tls_mode(record.options.port, record.options.tls)
+        })
+    }
+
     fn stop_listening(&self, py: Python<'_>) {
         py.detach(|| self.reactor.stop_listening());
     }

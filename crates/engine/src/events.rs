@@ -51,7 +51,8 @@ pub enum Event {
         account: String,
         /// Its name, as CONNECT gave it.
         name: String,
-        /// That of the oldest message which could not wait any more; empty when not known.
+        /// That of the oldest message which could not wait any more, or, at the write deadline, of
+        /// the one that waited first; empty when not known.
         subject: String,
         /// Bytes that waited.
         pending_bytes: usize,

@@ -257,17 +257,15 @@ impl Hub {
 
     /// Reports a connection that was cut off because more than its limit waited for it.
     pub fn slow_consumer(&self, connection: &Connection, pending_bytes: usize, subject: &[u8]) {
-        let subject = String::from_utf8_lossy(subject).into_owned();
-        let name = connection.identity().map(|it| it.name().to_owned()).unwrap_or_default();
         // nats-server's words, then ours.
         self.log.write(
             crate::log::Level::Info,
             &format!(
-                "{} - Slow Consumer Detected: MaxPending of {} Exceeded (cid {}, name {name:?}, \
-                 subject {subject:?}, {pending_bytes} bytes pending)",
+                "{} - Slow Consumer Detected: MaxPending of {} Exceeded ({}, {pending_bytes} bytes \
+                 pending)",
                 connection.log_prefix(),
                 self.settings().limits.pending_bytes_max,
-                connection.id,
+                whom(connection, subject),
             ),
         );
         let reason = ClosedReason::SlowConsumerPendingBytes;
@@ -279,7 +277,7 @@ impl Hub {
         &self,
         connection: &Connection,
         pending_bytes: usize,
-        subject: String,
+        subject: &[u8],
         reason: ClosedReason,
     ) {
         self.totals.slow_consumers.fetch_add(1, Ordering::Relaxed);
@@ -295,9 +293,16 @@ impl Hub {
             client_port,
             account: identity.as_ref().map(|it| it.account.name.clone()).unwrap_or_default(),
             name: identity.as_ref().map(|it| it.name().to_owned()).unwrap_or_default(),
-            subject,
+            subject: String::from_utf8_lossy(subject).into_owned(),
             pending_bytes,
             reason: reason.as_str(),
         });
     }
+}
+
+/// Who was cut off, in a line of the log, and at which subject.
+pub fn whom(connection: &Connection, subject: &[u8]) -> String {
+    let subject = String::from_utf8_lossy(subject);
+    let name = connection.identity().map(|it| it.name().to_owned()).unwrap_or_default();
+    format!("cid {}, name {name:?}, subject {subject:?}", connection.id)
 }

@@ -14,6 +14,7 @@ pub mod closed;
 pub mod connection;
 pub mod deliver;
 pub mod events;
+mod frames;
 pub mod gate;
 pub mod hub;
 pub mod identity;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use keelback_planted::{self as planted, Bug};
 
+use crate::frames::subject_at;
+
 /// Carries bytes out. Behind the outbound lock, so any thread may write.
 pub trait Transport: Send {
     /// Takes what it can of `pieces`, in order, without waiting.
@@ -83,6 +85,11 @@ impl Piece {
         (self.start, self.end)
     }
 
+    /// The subject of the first delivery that is not wholly before its range.
+    fn subject(&self) -> Option<&[u8]> {
+        subject_at(&self.block[..self.end], self.start)
+    }
+
     /// The block.
     pub fn into_block(self) -> Arc<Vec<u8>> {
         self.block
@@ -92,6 +99,9 @@ impl Piece {
 /// Copies are made in blocks of this size: the allocator has such at hand, while each larger one
 /// may be mapped anew, and its pages cleared (9 % of the processor time of 128 B one-to-one).
 const COPY_BLOCK_BYTES: usize = 32 << 10;
+
+/// A longer start of a message is not kept with the rest of it.
+const HEAD_BYTES_MAX: usize = 512;
 
 /// Pieces handed to the kernel in one call at most.
 pub const SLICES_MAX: usize = 64;
@@ -156,6 +166,13 @@ impl Outbound {
     /// Pieces that wait.
     pub fn pending_pieces(&self) -> usize {
         self.queue.len()
+    }
+
+    /// The subject of the delivery that waits first; empty when not known, since nothing of it is
+    /// here but the rest of its payload.
+    #[cold]
+    pub fn first_subject(&self) -> Box<[u8]> {
+        self.queue.iter().find_map(Piece::subject).unwrap_or_default().into()
     }
 
     /// Whether a write may go straight to the transport.
@@ -240,8 +257,10 @@ impl Outbound {
     }
 
     /// Queues a copy, in blocks that are filled to the end: the queue takes hardly more memory than
-    /// the bytes in it.
-    pub fn push_copy(&mut self, bytes: &[u8]) {
+    /// the bytes in it. A new block begins with `head`, which is not written: how the message
+    /// began that goes on in it.
+    pub fn push_copy(&mut self, head: &[u8], bytes: &[u8]) {
+        let head = if head.len() > HEAD_BYTES_MAX { &[] } else { head };
         let mut rest = bytes;
         if let Some(last) = self.queue.back_mut()
             && let Some(block) = Arc::get_mut(&mut last.block)
@@ -254,12 +273,14 @@ impl Outbound {
             rest = &rest[fitting..];
         }
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(COPY_BLOCK_BYTES));
+            let (now, later) = rest.split_at(rest.len().min(COPY_BLOCK_BYTES - head.len()));
+            let end = head.len() + now.len();
             // The first piece may stay the only one; when a second comes, more will.
-            let wanted = if self.queue.is_empty() { now.len() } else { COPY_BLOCK_BYTES };
+            let wanted = if self.queue.is_empty() { end } else { COPY_BLOCK_BYTES };
             let mut block = Vec::with_capacity(wanted);
+            block.extend_from_slice(head);
             block.extend_from_slice(now);
-            self.push(Piece::new(Arc::new(block), 0, now.len()));
+            self.push(Piece::new(Arc::new(block), head.len(), end));
             rest = later;
         }
     }

@@ -20,10 +20,34 @@ use crate::worker::Worker;
 /// The queue group that only the server itself may join.
 const SYSTEM_QUEUE: &[u8] = b"_sys_";
 
+/// What INFO says of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsOffer {
+    /// Nothing.
+    None,
+    /// A client may begin it.
+    Available,
+    /// A client must begin it.
+    Required,
+}
+
 impl Worker {
-    /// The first INFO of a connection.
+    /// An INFO by the settings in force.
     pub fn greet(&mut self, client: &Client) {
         let line = self.info_line(client, false);
+        let connection = client.connection.clone();
+        self.reply(&connection, &line);
+    }
+
+    /// The INFO that greets a client. Of TLS it says what holds where the client came in: the
+    /// settings may have changed since, or just before.
+    pub fn greet_first(&mut self, client: &Client, offer: TlsOffer) {
+        let mut own = self.own_info(client, false);
+        if client.connection.kind != Kind::InProcess {
+            own.tls_required = Some(offer == TlsOffer::Required);
+            own.tls_available = Some(offer == TlsOffer::Available);
+        }
+        let line = self.encode_info(&own);
         let connection = client.connection.clone();
         self.reply(&connection, &line);
     }

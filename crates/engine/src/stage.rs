@@ -9,6 +9,7 @@ use keelback_planted::{self as planted, Bug};
 use keelback_wire::errors::ClosedReason;
 
 use crate::connection::Connection;
+use crate::frames::subject_at;
 use crate::lock;
 use crate::outbound::{Flow, Outbound, Piece, SLICES_MAX};
 use crate::settings::Limits;
@@ -197,13 +198,7 @@ impl Stage {
     #[cold]
     fn first_subject(&self, input: &[u8]) -> Box<[u8]> {
         let Some(piece) = self.pieces.first() else { return Box::default() };
-        // Answers may stand before it, each a line.
-        let mut lines = self.bytes_of(piece, input).split(|&byte| byte == b'\n');
-        let found = lines.find_map(|line| {
-            let rest = line.strip_prefix(b"H").unwrap_or(line).strip_prefix(b"MSG ")?;
-            rest.split(|&byte| byte == b' ').next()
-        });
-        found.unwrap_or_default().into()
+        subject_at(self.bytes_of(piece, input), 0).unwrap_or_default().into()
     }
 
     fn bytes_of<'a>(&'a self, piece: &'a Staged, input: &'a [u8]) -> &'a [u8] {
@@ -219,9 +214,13 @@ impl Stage {
         // copied: the queue may hold `max_pending` of it, and no more memory than that.
         let waiting = self.bytes - done;
         let may_move = waiting >= self.buffer.capacity() - self.buffer.capacity() / 32;
-        let mut buffer = None;
+        let mut buffer: Option<Arc<Vec<u8>>> = None;
+        let mut own = (0, 0);
         for piece in self.pieces.drain(..) {
             let (start, end) = piece.range();
+            if matches!(piece, Staged::Own { .. }) {
+                own = (start, end);
+            }
             let skipped = done.min(end - start);
             done -= skipped;
             let start = start + skipped;
@@ -230,8 +229,15 @@ impl Stage {
             }
             match piece {
                 Staged::Shared(piece) => outbound.push(Piece::new(piece.into_block(), start, end)),
-                Staged::Input { .. } => outbound.push_copy(&input[start..end]),
-                Staged::Own { .. } if !may_move => outbound.push_copy(&self.buffer[start..end]),
+                // What stands before it ends with how its message begins.
+                Staged::Input { .. } => {
+                    let before = buffer.as_deref().unwrap_or(&self.buffer);
+                    let head = last_line(&before[own.0..own.1]);
+                    outbound.push_copy(head, &input[start..end]);
+                }
+                Staged::Own { .. } if !may_move => {
+                    outbound.push_copy(&[], &self.buffer[start..end]);
+                }
                 Staged::Own { .. } => {
                     let block =
                         buffer.get_or_insert_with(|| Arc::new(std::mem::take(&mut self.buffer)));
@@ -280,6 +286,12 @@ impl Stage {
             self.pieces = Vec::new();
         }
     }
+}
+
+/// What follows the last end of a line.
+fn last_line(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    &bytes[start..]
 }
 
 /// What a flush came to.

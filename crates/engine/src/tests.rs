@@ -4,6 +4,7 @@
 mod accounts;
 mod counters;
 mod delivery;
+mod frames;
 mod gate;
 mod keepalive;
 mod log;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use keelback_engine::closed::LastSubscriptions;
+use keelback_engine::hub::whom;
 use keelback_engine::lock;
 use keelback_engine::log::Level;
 use keelback_engine::outbound::Flow;
@@ -121,6 +122,8 @@ impl Thread {
         if may_go_on {
             deadline = outbound.deadline();
         }
+        let is_cut_off = is_late && !may_go_on;
+        let subject = if is_cut_off { outbound.first_subject() } else { Box::default() };
         drop(outbound);
         slot.write_deadline = deadline;
         if !is_late {
@@ -138,11 +141,12 @@ impl Thread {
             self.worker.hub.log.write(
                 Level::Info,
                 &format!(
-                    "{} - Slow Consumer Detected: WriteDeadline of {limit:?} exceeded with {pieces} chunks of {bytes} total bytes.",
-                    connection.log_prefix()
+                    "{} - Slow Consumer Detected: WriteDeadline of {limit:?} exceeded with {pieces} chunks of {bytes} total bytes. ({})",
+                    connection.log_prefix(),
+                    whom(&connection, &subject),
                 ),
             );
-            self.worker.hub.count_slow_consumer(&connection, bytes, String::new(), reason);
+            self.worker.hub.count_slow_consumer(&connection, bytes, &subject, reason);
         }
         self.close(key, reason);
         true

@@ -8,6 +8,7 @@ use keelback_engine::client::Phase;
 use keelback_engine::identity::Encryption;
 use keelback_engine::lock;
 use keelback_engine::log::Level;
+use keelback_engine::session::TlsOffer;
 use keelback_wire::errors::{ClientError, ClosedReason};
 use rustix::net::{RecvFlags, recv};
 
@@ -27,7 +28,7 @@ impl Thread {
         let index = index_of(key);
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some(tls) = tls.filter(|_| mode != TlsMode::Off) else {
-            self.worker.greet(&slot.client);
+            self.worker.greet_first(&slot.client, TlsOffer::None);
             return;
         };
         slot.tls_deadline = Some(now + tls.timeout);
@@ -36,13 +37,13 @@ impl Thread {
         match mode {
             TlsMode::Off => {}
             TlsMode::Required => {
-                self.worker.greet(&slot.client);
+                self.worker.greet_first(&slot.client, mode.offer());
                 let connection = slot.client.connection.clone();
                 self.worker.flush_one(&connection, &[]);
                 self.start_handshake(key, false);
             }
             TlsMode::Available => {
-                self.worker.greet(&slot.client);
+                self.worker.greet_first(&slot.client, mode.offer());
                 slot.stage = Stage::Peeking(mode);
             }
             TlsMode::First(First { fallback: None, .. }) => self.start_handshake(key, true),

@@ -3,8 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use keelback_engine::lock;
+use keelback_engine::session::TlsOffer;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
@@ -26,6 +29,17 @@ pub enum TlsMode {
     Available,
     /// A handshake before INFO.
     First(First),
+}
+
+impl TlsMode {
+    /// What INFO says of it, if it comes before a handshake.
+    pub(crate) fn offer(self) -> TlsOffer {
+        match self {
+            Self::Off => TlsOffer::None,
+            Self::Available | Self::First(First { plain_too: true, .. }) => TlsOffer::Available,
+            Self::Required | Self::First(_) => TlsOffer::Required,
+        }
+    }
 }
 
 /// A handshake that comes before INFO.
@@ -55,7 +69,10 @@ pub struct ListenerOptions {
 /// A bound listener.
 pub struct Listening {
     pub(crate) fd: OwnedFd,
-    pub(crate) tls: TlsMode,
+    /// As bound: never 0.
+    pub(crate) port: u16,
+    /// Of what is accepted from now on.
+    tls: Mutex<TlsMode>,
     proxy_protocol: bool,
     /// Bound to a loopback address: what is accepted inherits what is set for that.
     is_local: bool,
@@ -81,9 +98,14 @@ impl Listening {
             match Self::bind_one(&address) {
                 Ok(fd) => {
                     let bound = SocketAddr::try_from(rustix::net::getsockname(&fd)?)?;
-                    let is_local = bound.ip().is_loopback();
-                    let (tls, proxy_protocol) = (options.tls, options.proxy_protocol);
-                    return Ok((Self { fd, tls, proxy_protocol, is_local }, bound));
+                    let listening = Self {
+                        fd,
+                        port: bound.port(),
+                        tls: Mutex::new(options.tls),
+                        proxy_protocol: options.proxy_protocol,
+                        is_local: bound.ip().is_loopback(),
+                    };
+                    return Ok((listening, bound));
                 }
                 Err(error) => last = error,
             }
@@ -107,6 +129,11 @@ impl Listening {
         Ok(fd)
     }
 
+    /// Sets what TLS means to connections that are accepted from now on.
+    pub(crate) fn set_tls(&self, tls: TlsMode) {
+        *lock(&self.tls) = tls;
+    }
+
     /// Takes one waiting connection; `None` when there is none.
     ///
     /// # Errors
@@ -120,7 +147,7 @@ impl Listening {
                 if peer.ip().to_canonical().is_loopback() && !self.is_local {
                     expect_no_distance(&fd);
                 }
-                let (tls, proxy_protocol) = (self.tls, self.proxy_protocol);
+                let (tls, proxy_protocol) = (*lock(&self.tls), self.proxy_protocol);
                 Ok(Some(Accepted { fd, peer, tls, proxy_protocol }))
             }
             // Nobody waits, or the peer went while it did: the next one, at the next turn.

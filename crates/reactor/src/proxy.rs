@@ -33,7 +33,7 @@ impl Thread {
         slot.tls_deadline = Some(now + wait);
         slot.auth_deadline = None;
         if !matches!(mode, TlsMode::First(_)) {
-            self.worker.greet(&slot.client);
+            self.worker.greet_first(&slot.client, mode.offer());
             let connection = slot.client.connection.clone();
             self.worker.flush_one(&connection, &[]);
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use keelback_engine::connection::Connection;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::command::{Command, Mailbox};
-use crate::listener::{ListenerOptions, Listening};
+use crate::listener::{ListenerOptions, Listening, TlsMode};
 use crate::pipe::PipeShared;
 use crate::thread::{SharedTls, Thread};
 use crate::throttle::Throttle;
@@ -32,6 +32,8 @@ pub struct Reactor {
     mailboxes: Arc<[Arc<Mailbox>]>,
     tls: SharedTls,
     throttle: Arc<Throttle>,
+    /// The threads hold them, and close them by letting go.
+    listeners: Mutex<Vec<Weak<Listening>>>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -51,7 +53,8 @@ impl Reactor {
             (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
         let tls = SharedTls::default();
         let throttle = Arc::new(Throttle::default());
-        let reactor = Self { hub, mailboxes, tls, throttle, handles: Mutex::default() };
+        let (listeners, handles) = (Mutex::default(), Mutex::default());
+        let reactor = Self { hub, mailboxes, tls, throttle, listeners, handles };
         for number in 0..threads {
             let thread = Thread::new(
                 number,
@@ -107,14 +110,24 @@ impl Reactor {
         let (listening, address) = Listening::bind(options)?;
         self.throttle.set_limit(options.connection_rate_limit);
         let listening = Arc::new(listening);
+        lock(&self.listeners).push(Arc::downgrade(&listening));
         for mailbox in &*self.mailboxes {
             mailbox.send(Command::Listen(listening.clone()));
         }
         Ok(address)
     }
 
+    /// Sets what TLS means to connections that are accepted on `port` from now on; false when
+    /// nothing listens there. The certificates must be set before.
+    pub fn set_tls_mode(&self, port: u16, mode: TlsMode) -> bool {
+        let listeners: Vec<_> = lock(&self.listeners).iter().filter_map(Weak::upgrade).collect();
+        let found = listeners.iter().find(|listening| listening.port == port);
+        found.map(|listening| listening.set_tls(mode)).is_some()
+    }
+
     /// Stops to accept.
     pub fn stop_listening(&self) {
+        lock(&self.listeners).clear();
         self.send_all(|| Command::StopListening);
     }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 
-from keelback import _core
 from keelback.auth.gate import compile_gate
 from keelback.auth.permissions import PermissionRulesError
 from keelback.auth.users import GLOBAL_ACCOUNT
@@ -23,7 +22,6 @@ from keelback.server.info import (
     compile_info,
     compile_limits,
     compile_listener,
-    compile_tls,
     split_host_port,
     tls_material,
 )
@@ -47,14 +45,8 @@ LOG_CHANGES: Final = frozenset(  # one text: ten quoted lines would hide the nam
 )
 """Changes for which the log is opened again."""
 
-LISTENER_CHANGES: Final = frozenset(("TLSHandshakeFirst", "TLSHandshakeFirstFallback"))
-
 EXCESS_ERROR: Final = "maximum connections exceeded"
 EXCESS_REASON: Final = "Maximum Connections Exceeded"
-
-RELISTEN_TRIES: Final = 1000
-RELISTEN_WAIT_S: Final = 0.001
-"""The reactor threads let the old listener go at their next turn: a second is plenty."""
 
 
 def reload(server: Lifecycle, read: Callable[[], ServerOptions] | None = None) -> None:
@@ -129,7 +121,7 @@ class _Prepared:
         self._info = compile_info(
             settings, server.known_keys, port=server.port, ldm=server.is_lame_duck
         )
-        self._tls = None if settings.tls is None else compile_tls(settings.tls)
+        self._listener = compile_listener(settings, port=server.port)
         self._renew_monitor = (
             None if settings.tls is None else server.prepare_monitor_certificates(settings.tls)
         )
@@ -146,7 +138,7 @@ class _Prepared:
         plane.set_limits(self._limits)
         plane.set_info(self._info)
         server.change_monitor_access()
-        self._renew_listener(old)
+        self._renew_tls()
         for change, line in self._changes:
             if self._act(change, old):
                 server.log("INF", line)
@@ -158,30 +150,13 @@ class _Prepared:
         server.config_load_ns = time.time_ns()
         self._drop_unpinned(old)
 
-    def _renew_listener(self, old: ServerSettings) -> None:
-        server, plane = self._server, self._server.plane
-        if self._tls is not None:
-            plane.set_tls(self._tls)
+    def _renew_tls(self) -> None:
+        """Certificates, and when TLS begins. Connections that are open stay as they are."""
+        # In lame duck mode nothing listens any more, and the mode has no place to go to.
+        self._server.plane.set_listener_tls(self._listener)
         if self._renew_monitor is not None:
             self._renew_monitor()
-        was_off, is_off = old.tls is None, self._settings.tls is None
-        if (was_off != is_off or self._names & LISTENER_CHANGES) and not server.is_lame_duck:
-            self._listen_again(plane)
 
-    def _listen_again(self, plane: _core.Plane) -> None:
-        """Replace the listener: it decides when TLS begins. Connections that are open stay."""
-        listener = compile_listener(self._settings, port=self._server.port)
-        plane.stop_listening()
-        reason = ""
-        for _ in range(RELISTEN_TRIES):
-            try:
-                plane.listen(listener)
-            except OSError as error:
-                reason = files.reason_of(error)
-                time.sleep(RELISTEN_WAIT_S)
-            else:
-                return
-        self._server.log("ERR", f"Cannot listen again after the reload: {reason}")
 
     def _act(self, change: Change, old: ServerSettings) -> bool:
         """Do what goes with a line; whether there is to be one."""

@@ -175,6 +175,15 @@ def test_the_log_is_opened_anew(server: Server, tmp_path: Path) -> None:
     assert last(plane, "set_log") == settings
 
 
+def test_the_listener_stays_open_and_takes_its_mode_anew(server: Server) -> None:
+    plane = plane_of(server)
+    before = calls(plane, "listen", "stop_listening")
+    server.reload(max_payload=512)
+    assert calls(plane, "listen", "stop_listening") == before == ["listen"]
+    listener = last(plane, "set_listener_tls")
+    assert (listener.port, listener.tls_mode) == (server.port, "off")
+
+
 def test_it_can_be_asked_for_from_many_threads(server: Server) -> None:
     sizes = range(1000, 1010)
     threads = [

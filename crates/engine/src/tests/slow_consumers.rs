@@ -172,3 +172,74 @@ fn a_broken_socket_closes_its_connection_only() {
     assert_eq!(peer.client.connection.closing_reason(), Some(ClosedReason::WriteError));
     assert!(!publisher.client.connection.is_closing());
 }
+
+/// Of the delivery that waits first.
+fn subject(peer: &Peer) -> String {
+    let subject = lock(&peer.client.connection.outbound).first_subject();
+    String::from_utf8(subject.into()).unwrap()
+}
+
+/// A peer takes what waits piece by piece; at each point its next byte belongs to the delivery
+/// that is told.
+fn told_while_taking(server: &mut Server, peer: &Peer, at_once: usize) {
+    let mut taken = peer.read_bytes();
+    lock(&peer.sink).room = usize::MAX;
+    lock(&peer.sink).at_once = at_once;
+    let mut told = vec![(taken.len(), subject(peer))];
+    while peer.pending_bytes() > 0 {
+        lock(&peer.sink).room = at_once;
+        server.drain(peer);
+        taken.extend(peer.read_bytes());
+        told.push((taken.len(), subject(peer)));
+    }
+    assert!(told.len() > 10, "the peer took too much at once");
+    let text = String::from_utf8(taken).unwrap();
+    assert_eq!(told.pop(), Some((text.len(), String::new())));
+    for (place, subject) in told {
+        let starts = text.match_indices("MSG ").map(|(start, _)| start);
+        let start = starts.take_while(|&start| start <= place).last().unwrap();
+        let expected = text[start..].split(' ').nth(1).unwrap();
+        assert_eq!(subject, expected, "at {place} of {}", text.len());
+    }
+}
+
+#[test]
+fn the_subject_of_a_large_message_is_known_until_its_end() {
+    for other in ["", "SUB > 7\r\n"] {
+        let mut server = Server::with_limits(|limits| limits.pending_bytes_max = 1 << 20);
+        let mut peer = server.connect("");
+        server.send(&mut peer, "SUB > 7\r\n");
+        let mut publisher = server.connect("");
+        // With another subscriber of the same prefix what is sent is shared.
+        let mut beside = server.connect("");
+        server.send(&mut beside, other);
+        lock(&peer.sink).room = 50_000;
+        for name in ["large.one", "large.two"] {
+            let payload = "xMSG\r\n".repeat(20_000);
+            let message = format!("PUB {name} {}\r\n{payload}\r\n", payload.len());
+            server.send(&mut publisher, message);
+        }
+        assert_eq!(subject(&peer), "large.one");
+        told_while_taking(&mut server, &peer, 7_000);
+    }
+}
+
+#[test]
+fn of_messages_large_and_small_the_first_that_waits_is_told() {
+    let mut server = Server::with_limits(|limits| limits.pending_bytes_max = 1 << 20);
+    let mut peer = server.connect("");
+    server.send(&mut peer, "SUB > 7\r\n");
+    let mut publisher = server.connect("");
+    lock(&peer.sink).room = 0;
+    let sizes = [10, 9_000, 500, 8_500, 40_000, 7];
+    let messages: Vec<_> = sizes
+        .iter()
+        .map(|&size| format!("PUB of.{size} {size}\r\n{}\r\n", "x".repeat(size)))
+        .collect();
+    server.send(&mut publisher, messages.concat());
+    assert_eq!(subject(&peer), "of.10");
+    lock(&peer.sink).room = "MSG of.10 7 10\r\n\r\n".len() + 10;
+    server.drain(&peer);
+    assert_eq!(subject(&peer), "of.9000");
+    told_while_taking(&mut server, &peer, 1_000);
+}
