@@ -157,7 +157,6 @@ class _Prepared:
         if self._renew_monitor is not None:
             self._renew_monitor()
 
-
     def _act(self, change: Change, old: ServerSettings) -> bool:
         """Do what goes with a line; whether there is to be one."""
         server, settings = self._server, self._settings
