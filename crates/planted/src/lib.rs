@@ -76,6 +76,12 @@ bugs! {
     TrimmedTooFar,
     /// Submissions that come while a commit runs are answered with it.
     AnsweredWithEarlierCommit,
+    /// Bodies in a segment are not checked when they are read.
+    RecordUnchecked,
+    /// The index of a segment is not checked when it is read.
+    IndexUnchecked,
+    /// What was never synced in a segment is taken as well.
+    ExtentIgnored,
 }
 
 /// Whether this process has this bug: never, without the feature.

@@ -2,6 +2,9 @@
 //!
 //! The disk is a trait. No clock is read and no random number is drawn here: both are arguments.
 
+mod bytes;
 pub mod commit;
 pub mod disk;
+mod header_block;
 pub mod log;
+pub mod segment;

@@ -17,6 +17,7 @@
 use keelback_planted::{self as planted, Bug};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::bytes::{u32_at, u64_at};
 use crate::log::LogError;
 
 /// What comes before a body (bytes).
@@ -109,16 +110,4 @@ pub(super) fn body_at<'a>(
 
 fn seed_at(seed: u64, offset: usize) -> u64 {
     seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }

@@ -1,28 +1,25 @@
 //! The first block of a log file: whose it is, and where the one before it ends.
 //!
 //! ```text
-//!  0  "KBLOG\0\0\1"     the last byte is the version
 //!  8  store            u128, drawn when the store was made
 //! 24  ordinal          u64, in the file's name too
 //! 32  previous ordinal u64, 0 for none
 //! 40  previous end     u64, where what was committed there ends (offset)
-//! 48  check            u64  XXH3-64 over bytes 0..48
-//! 56  zeros up to 2048, then the same again
 //! ```
 //!
-//! It stands twice, for one of them to be damaged. A file whose successor names its end is *sealed*:
-//! whatever does not check before that end is damage, and what comes behind it never happened.
+//! A file whose successor names its end is *sealed*: whatever does not check before that end is
+//! damage, and what comes behind it never happened.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::entry::u64_at;
+use crate::bytes::u64_at;
+use crate::header_block::{self, BLOCK_BYTES};
 
 /// The first block (bytes); entries begin behind it.
-pub(super) const HEADER_BYTES: usize = 4096;
+pub(super) const HEADER_BYTES: usize = BLOCK_BYTES;
 
-const COPY_BYTES: usize = HEADER_BYTES / 2;
-const CHECKED_BYTES: usize = 48;
-const MAGIC: &[u8; 7] = b"KBLOG\0\0";
+const NAME: [u8; 7] = *b"KBLOG\0\0";
+const FIELDS_BYTES: usize = 40;
 
 /// The format that is written, and the only one that is read.
 pub const VERSION: u8 = 1;
@@ -48,25 +45,23 @@ pub(super) enum Found {
 
 impl Header {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut copy = vec![0; COPY_BYTES];
-        copy[..7].copy_from_slice(MAGIC);
-        copy[7] = VERSION;
-        copy[8..24].copy_from_slice(&self.store.to_le_bytes());
-        copy[24..32].copy_from_slice(&self.ordinal.to_le_bytes());
-        copy[32..40].copy_from_slice(&self.previous_ordinal.to_le_bytes());
-        copy[40..48].copy_from_slice(&self.previous_end.to_le_bytes());
-        let check = xxh3_64(&copy[..CHECKED_BYTES]);
-        copy[48..56].copy_from_slice(&check.to_le_bytes());
-        copy.repeat(2)
+        let mut fields = self.store.to_le_bytes().to_vec();
+        for field in [self.ordinal, self.previous_ordinal, self.previous_end] {
+            fields.extend_from_slice(&field.to_le_bytes());
+        }
+        header_block::encode(NAME, VERSION, &fields)
     }
 
     pub(super) fn find(file: &[u8]) -> Found {
-        let copies = [0, COPY_BYTES].map(|at| file.get(at..at + COPY_BYTES).and_then(decode));
-        match copies {
-            [Some(Err(version)), _] | [_, Some(Err(version))] => Found::Version(version),
-            [Some(Ok(first)), Some(Ok(second))] => Found::Header(first, first != second),
-            [Some(Ok(header)), None] | [None, Some(Ok(header))] => Found::Header(header, true),
-            [None, None] => Found::Nothing,
+        match header_block::find(file, NAME, VERSION, FIELDS_BYTES) {
+            header_block::Found::Fields(fields, is_damaged) => {
+                let [low, high, ordinal, previous_ordinal, previous_end] =
+                    [0, 8, 16, 24, 32].map(|at| u64_at(fields, at));
+                let store = u128::from(low) | u128::from(high) << 64;
+                Found::Header(Self { store, ordinal, previous_ordinal, previous_end }, is_damaged)
+            }
+            header_block::Found::Version(version) => Found::Version(version),
+            header_block::Found::Nothing => Found::Nothing,
         }
     }
 
@@ -77,20 +72,4 @@ impl Header {
         identity[16..].copy_from_slice(&self.ordinal.to_le_bytes());
         xxh3_64(&identity)
     }
-}
-
-/// One copy; an error is the version of a whole header of another format.
-fn decode(copy: &[u8]) -> Option<Result<Header, u8>> {
-    let is_whole = copy.starts_with(MAGIC)
-        && u64_at(copy, 48) == xxh3_64(&copy[..CHECKED_BYTES])
-        && copy[56..].iter().all(|&byte| byte == 0);
-    if !is_whole {
-        return None;
-    }
-    if copy[7] != VERSION {
-        return Some(Err(copy[7]));
-    }
-    let store = u128::from(u64_at(copy, 8)) | u128::from(u64_at(copy, 16)) << 64;
-    let [ordinal, previous_ordinal, previous_end] = [24, 32, 40].map(|at| u64_at(copy, at));
-    Some(Ok(Header { store, ordinal, previous_ordinal, previous_end }))
 }
