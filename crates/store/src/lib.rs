@@ -2,6 +2,7 @@
 //!
 //! The disk is a trait. No clock is read and no random number is drawn here: both are arguments.
 
+pub mod archive;
 mod bytes;
 pub mod commit;
 pub mod disk;
