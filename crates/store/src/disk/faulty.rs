@@ -11,8 +11,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, File};
 
-/// What a torn write is torn into (bytes).
+/// What a torn write is torn into, unless it is said otherwise (bytes).
 pub const SECTOR_BYTES: usize = 512;
+
+/// How a read goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFault {
+    /// It fails.
+    Error,
+    /// It finds what stood there before the last sync.
+    Stale,
+    /// It finds what stands a sector further on.
+    Misdirected,
+    /// One bit of it is wrong: this one of those that were read.
+    Flipped(u64),
+    /// It finds half of what was asked for.
+    Short,
+}
 
 /// What goes wrong, and when. Operations are counted from 0; every call of the traits that changes
 /// something is one.
@@ -24,6 +39,10 @@ pub struct Faults {
     pub fail_at: BTreeMap<u64, io::ErrorKind>,
     /// Bytes that fit; more is `StorageFull`.
     pub room_bytes: Option<u64>,
+    /// These reads go wrong; they are counted apart, from 0.
+    pub reads: BTreeMap<u64, ReadFault>,
+    /// What a torn write is torn into (bytes); `None` is `SECTOR_BYTES`.
+    pub sector_bytes: Option<usize>,
 }
 
 /// Draws; the same ones for the same seed.
@@ -83,25 +102,61 @@ struct Content {
     seen: Vec<u8>,
     /// What leads from the durable content to the seen one.
     unsynced: Vec<Change>,
+    /// What was durable before the last sync.
+    before: Vec<u8>,
 }
 
 impl Content {
     fn change(&mut self, change: Change) {
-        make(&mut self.seen, &change, |_| true);
+        make(&mut self.seen, &change, SECTOR_BYTES, |_| true);
         self.unsynced.push(change);
     }
 }
 
+impl Content {
+    fn read(
+        &self,
+        buffer: &mut [u8],
+        offset: usize,
+        fault: Option<ReadFault>,
+    ) -> io::Result<usize> {
+        let (content, offset) = match fault {
+            Some(ReadFault::Error) => return Err(io::Error::other("a sector that cannot be read")),
+            Some(ReadFault::Stale) => (&self.before, offset),
+            Some(ReadFault::Misdirected) => (&self.seen, offset + SECTOR_BYTES),
+            _ => (&self.seen, offset),
+        };
+        let rest = content.get(offset..).unwrap_or_default();
+        let mut count = rest.len().min(buffer.len());
+        if fault == Some(ReadFault::Short) && count > 1 {
+            count /= 2;
+        }
+        buffer[..count].copy_from_slice(&rest[..count]);
+        if let Some(ReadFault::Flipped(bit)) = fault
+            && count > 0
+        {
+            let bit = bit as usize % (count * 8);
+            buffer[bit / 8] ^= 1 << (bit % 8);
+        }
+        Ok(count)
+    }
+}
+
 /// Does a change, of a write the sectors that `lands` lets pass.
-fn make(content: &mut Vec<u8>, change: &Change, mut lands: impl FnMut(usize) -> bool) {
+fn make(
+    content: &mut Vec<u8>,
+    change: &Change,
+    sector_bytes: usize,
+    mut lands: impl FnMut(usize) -> bool,
+) {
     match change {
         Change::Length(bytes) => content.resize(*bytes, 0),
         Change::Write(offset, bytes) => {
             let end = offset + bytes.len();
             let mut at = *offset;
             while at < end {
-                let next = ((at / SECTOR_BYTES + 1) * SECTOR_BYTES).min(end);
-                if lands(at / SECTOR_BYTES) {
+                let next = ((at / sector_bytes + 1) * sector_bytes).min(end);
+                if lands(at / sector_bytes) {
                     if content.len() < next {
                         content.resize(next, 0);
                     }
@@ -117,6 +172,7 @@ fn make(content: &mut Vec<u8>, change: &Change, mut lands: impl FnMut(usize) -> 
 struct State {
     faults: Faults,
     operations: u64,
+    reads: u64,
     next_id: FileId,
     files: BTreeMap<FileId, Content>,
     names: BTreeMap<PathBuf, FileId>,
@@ -181,7 +237,12 @@ impl FaultyDisk {
         self.state().operations
     }
 
-    /// Other faults from now on; the count goes on.
+    /// How many reads there were.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// Other faults from now on; the counts go on.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
@@ -195,6 +256,7 @@ impl FaultyDisk {
         for naming in &state.unsynced_names[..kept] {
             apply(&mut names, naming);
         }
+        let sector_bytes = state.faults.sector_bytes.unwrap_or(SECTOR_BYTES);
         let mut files = BTreeMap::new();
         for (&id, content) in &state.files {
             let mut found = content.durable.clone();
@@ -202,10 +264,11 @@ impl FaultyDisk {
                 // Whole, not at all, or some sectors of it.
                 let fate = dice.below(3);
                 if fate != 0 {
-                    make(&mut found, change, |_| fate == 1 || dice.below(2) == 0);
+                    make(&mut found, change, sector_bytes, |_| fate == 1 || dice.below(2) == 0);
                 }
             }
-            files.insert(id, Content { durable: found.clone(), seen: found, unsynced: Vec::new() });
+            let (durable, seen, before) = (found.clone(), found, content.before.clone());
+            files.insert(id, Content { durable, seen, unsynced: Vec::new(), before });
         }
         let after = State {
             next_id: state.next_id,
@@ -386,7 +449,7 @@ impl State {
         let is_off = self.faults.power_off_at.is_some_and(|at| self.operations > at);
         let content = self.content(id);
         if result.is_ok() {
-            content.durable.clone_from(&content.seen);
+            content.before = std::mem::replace(&mut content.durable, content.seen.clone());
             content.unsynced.clear();
         } else if !is_off {
             content.unsynced.clear();
@@ -402,13 +465,12 @@ impl File for FaultyFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(self.with(|state, id| {
-            let seen = &state.content(id).seen;
-            let rest = seen.get(offset as usize..).unwrap_or_default();
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            count
-        }))
+        self.with(|state, id| {
+            let number = state.reads;
+            state.reads += 1;
+            let fault = state.faults.reads.get(&number).copied();
+            state.content(id).read(buffer, offset as usize, fault)
+        })
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {

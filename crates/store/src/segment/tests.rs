@@ -1,11 +1,12 @@
 //! A segment on a disk that fails: what is read is what was written, or an error.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::disk::faulty::{Dice, FaultyDisk, FaultyFile};
+use crate::disk::faulty::{Dice, Faults, FaultyDisk, FaultyFile, ReadFault};
 
 const IDENTITY: Identity = Identity { store: 3, stream: 9, number: 1 };
 const PATH: &str = "1.segment";
@@ -193,6 +194,37 @@ fn what_was_synced_survives_a_power_cut_and_what_came_later_is_written_over() {
         let (segment, damage) = open(&after, Extent::Sealed);
         assert_eq!(damage, [], "seed {seed}");
         assert_eq!(readable(&segment, &all.0, &all.1), all.1.len());
+    }
+}
+
+#[test]
+fn a_read_that_goes_wrong_is_an_error_or_damage_never_another_record() {
+    let messages = messages(9, 20);
+    let (disk, offsets) = sealed(&messages);
+    let faults = [
+        ReadFault::Error,
+        ReadFault::Stale,
+        ReadFault::Misdirected,
+        ReadFault::Flipped(300),
+        ReadFault::Flipped(2_000),
+        ReadFault::Short,
+    ];
+    for number in 0.. {
+        let wrong = disk.copy();
+        for fault in faults {
+            let counted = wrong.reads();
+            let reads = BTreeMap::from([(counted + number, fault)]);
+            wrong.set_faults(Faults { reads, ..Faults::default() });
+            // Whatever is opened says of each record what it was, or that it cannot be read.
+            if let Ok((segment, damage)) = Segment::open(&wrong, path(), &IDENTITY, Extent::Sealed)
+            {
+                let read = readable(&segment, &offsets, &messages);
+                assert!(read + 1 >= messages.len() || !damage.is_empty(), "{number}, {fault:?}");
+            }
+        }
+        if wrong.reads() <= number * faults.len() as u64 {
+            break;
+        }
     }
 }
 
