@@ -8,4 +8,5 @@ pub mod commit;
 pub mod disk;
 mod header_block;
 pub mod log;
+pub mod manifest;
 pub mod segment;
