@@ -9,4 +9,5 @@ pub mod disk;
 mod header_block;
 pub mod log;
 pub mod manifest;
+pub mod root;
 pub mod segment;
