@@ -312,6 +312,10 @@ def _sources() -> list[Case]:
         source(ORIGIN, beside={"max_msg_size": 999}),
         source(ORIGIN, beside={"max_msg_size": 1000}),
         source(beside={"allow_msg_schedules": True}),
+        *(
+            Case((ORIGIN, new(sources=[one, {"name": "P", "external": external | fields}])))
+            for fields in ({}, {"deliver": "o"}, {"deliver": "o.x"})
+        ),
         source(beside={"subjects": ["a"]}),
         source(beside={"duplicate_window": S}),
         source(beside={"allow_msg_counter": True, "allow_direct": True}),
@@ -595,6 +599,8 @@ def _updates() -> list[Case]:
         both({"allow_msg_schedules": True}, {"allow_rollup_hdrs": True}),
         both({"subject_delete_marker_ttl": S}, {}),
         both({"subject_delete_marker_ttl": S}, {"allow_msg_ttl": True}),
+        both({}, {"republish": {"src": "a"}}),
+        both({}, {"republish": {"src": "a.>", "headers_only": True}}),
         both({"persist_mode": "async"}, {}),
         both({"storage": "memory"}, {}),
         both(mirrored, mirrored),
@@ -614,6 +620,11 @@ def _updates() -> list[Case]:
         Case((new(), Request("UPDATE", "T", {"name": "S"}))),
         Case((new(), Request("UPDATE", "S", b"{"))),
     ]  # fmt: skip
+
+
+def _levels() -> list[Case]:
+    levels = ("0", "5", "6", "-1", "+5", "x", "5.0", "00005", "99999999999999999999", "1_0")
+    return [Case((Request("CREATE", "S", {"name": "S"}, level=level),)) for level in levels]
 
 
 def _whole() -> list[Case]:
@@ -649,7 +660,24 @@ CASES: Final[list[Case]] = [
     case
     for group in (
         _names, _texts, _counts, _times, _flags, _mirrors, _sources, _cycles, _subjects,
-        _transforms, _placement, _limits, _again, _updates, _whole,
+        _transforms, _placement, _limits, _again, _updates, _levels, _whole,
     )
     for case in group()
 ]  # fmt: skip
+
+DIFFERENT: Final[list[tuple[str, Case]]] = [
+    (
+        # Nothing that a list does depends on it, and who repeats a request means the same.
+        "an empty list and no list are one to us: the stream is there already, and equal",
+        Case((new(sources=[]), new())),
+    ),
+    (
+        "the same within a source",
+        Case((source(subject_transforms=[]).requests[0], source().requests[0])),
+    ),
+    (
+        "it reads 64 bytes at first, and of a wrong escape there it shows what it has read",
+        Case((Request("CREATE", "S", b'{"name":"S","description":"' + b"x" * 33 + b'\\uxxxx"}'),)),
+    ),
+]
+"""What is decided otherwise than by nats-server, and why; the last answer is the one."""

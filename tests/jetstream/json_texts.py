@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
 # Each line is a body.
@@ -105,6 +106,8 @@ _LINES: Final = r"""
 {"name":"S","mirror":{"opt_start_time":"2024-01-01T00:00:00+25:00"}}
 {"name":"S","mirror":{"opt_start_time":"2024-01-01T00:00:00+01:61"}}
 {"name":"S","mirror":{"opt_start_time":"2024-01-01T00:00:00+0100"}}
+{"name":"S","mirror":{"opt_start_time":"2024-01-01T00:00:00+25:0x"}}
+{"name":"S","mirror":{"opt_start_time":"2024-01-01T00:00:00 01:61"}}
 {"name":"S","foo":1}
 {"name":"S","maxmsgs":1}
 {"name":"S","mirror":{"foo":1}}
@@ -173,6 +176,9 @@ null
 {"a":1e}
 {"a":1ex}
 {"a":1e+}
+{"a":1e5e}
+{"a":1.5.}
+{"a":1.5e}
 {"a":1
 {"a":-
 {"name":"\q"}
@@ -220,3 +226,41 @@ _BYTES: Final = (
 )
 
 TEXTS: Final = [line.encode() for line in _LINES.split("\n")] + list(_BYTES)
+
+_WHOLE: Final = (
+    b'{"name":"S","subjects":["a.*","b"],"max_age":1000000000,"first_seq":-1.5e3,"sealed":false}',
+    b'{"name":"S","mirror":{"name":"O","opt_start_time":"2024-02-29T23:59:59.5+01:00"}}',
+    b'{"name":"S","sources":[{"name":"O","external":{"api":"x","deliver":"y"}},null]}',
+    b'{"name":"S","retention":"limits","discard":"new","storage":"memory","compression":"s2"}',
+    b'{"name":"S","metadata":{"k\\u00e9":"v\\n"},"consumer_limits":{"max_ack_pending":5}}',
+)
+_PIECES: Final = (
+    *(b"%c" % byte for byte in b'{}[]:,"\\/-+.0159eEtfnu \t\n\x00\xff'),
+    *(b"null", b"true", b"false", b"\xc3\xa9", b"\\u", b"\\ud83d", b"{}", b"[]", b'""', b"1e5"),
+    *(b"name", b"S", b"Z", b"x", b"S" * 3),
+)
+
+
+def spoilt(seed: int, count: int) -> list[bytes]:
+    """Texts of a seed with a few pieces put in, taken out or exchanged."""
+    dice = random.Random(seed)
+    texts: list[bytes] = []
+    for _ in range(count):
+        text = bytearray(dice.choice((*_WHOLE, *_WHOLE, *TEXTS[:150])))
+        for _ in range(dice.choice((1, 1, 1, 2, 3))):
+            at = dice.randrange(len(text) + 1)
+            text[at : at + dice.choice((0, 0, 1, 1, 2, 6))] = dice.choice((b"", *_PIECES))
+        if not _crosses_a_read(text):
+            texts.append(bytes(text))
+    return texts
+
+
+def _crosses_a_read(text: bytes) -> bool:
+    """Whether a character or an escape may lie across a border of nats-server's reads.
+
+    It then complains of the half that it has: see DIFFERENT.
+    """
+    return any(
+        b"\\" in text[border - 6 : border] or text[border - 1 : border] >= b"\x80"
+        for border in (64, 128, 256)
+    )

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from keelback.jetstream.api_level import REQUIRED_LEVEL_HEADER, check_required
 from keelback.jetstream.errors import ApiError
 from keelback.jetstream.stream_config import decode_request
 from keelback.jetstream.stream_limits import (
@@ -83,6 +84,8 @@ class Request:
     verb: Verb
     stream: str
     body: bytes | dict[str, Any] = b""
+    level: str = ""
+    """The level of the API that it asks for by its header."""
 
     @property
     def payload(self) -> bytes:
@@ -112,7 +115,8 @@ class Genuine:
 
     def ask(self, request: Request) -> bytes:
         """The `error` or the `config` of the answer; b"" when it has neither."""
-        raw = self._request(f"STREAM.{request.verb}.{request.stream}", request.payload)
+        subject = f"STREAM.{request.verb}.{request.stream}"
+        raw = self._request(subject, request.payload, request.level)
         if (at := raw.find(b'"error":')) >= 0:
             text = raw[at + len(b'"error":') :].decode()
             return text[: json.JSONDecoder().raw_decode(text)[1]].encode()
@@ -126,9 +130,14 @@ class Genuine:
         for name in names or ():
             self._request(f"STREAM.DELETE.{name}", b"")
 
-    def _request(self, subject: str, body: bytes) -> bytes:
+    def _request(self, subject: str, body: bytes, level: str = "") -> bytes:
         inbox = f"_INBOX.{next(self._numbers)}"
-        head = f"PUB $JS.API.{subject} {inbox} {len(body)}\r\n".encode()
+        verb, sizes = "PUB", f"{len(body)}"
+        if level:
+            headers = f"NATS/1.0\r\n{REQUIRED_LEVEL_HEADER}: {level}\r\n\r\n".encode()
+            body = headers + body
+            verb, sizes = "HPUB", f"{len(headers)} {len(body)}"
+        head = f"{verb} $JS.API.{subject} {inbox} {sizes}\r\n".encode()
         self._connection.send(head + body + CRLF)
         while True:
             operation = self._connection.read_operation()
@@ -156,6 +165,7 @@ class Ours:
             return b""
         decide = create if request.verb == "CREATE" else update
         try:
+            check_required(request.level)
             config = decide(decode_request(request.payload), request.stream, self._surroundings())
         except ApiError as error:
             return to_json(error.to_json(), indent=NO_INDENT)

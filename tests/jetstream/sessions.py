@@ -32,8 +32,9 @@ class _Draw:
     def pattern(self) -> str:
         return self._dice.choice(_PATTERNS)
 
-    def subjects(self) -> list[str]:
-        return [self.pattern() for _ in range(self.one(0, 1, 1, 1, 2, 3))]
+    def subjects(self) -> list[str] | None:
+        # Not an empty list: see DIFFERENT.
+        return [self.pattern() for _ in range(self.one(0, 1, 1, 1, 2, 3))] or None
 
     def rule(self) -> dict[str, Any]:
         src = self.one("a.*", "b.>", "c.*.d", "a", "", self.pattern())
@@ -45,7 +46,7 @@ class _Draw:
         if self.one(True, False):
             origin["filter_subject"] = self.pattern()
         if self.one(True, False, False):
-            origin["subject_transforms"] = [self.rule() for _ in range(self.one(0, 1, 2))]
+            origin["subject_transforms"] = [self.rule() for _ in range(self.one(1, 2))]
         if self.one(True, False, False, False):
             origin["external"] = {"api": self.one(*_PREFIXES), "deliver": self.one(*_PREFIXES)}
         if self.one(True, False, False, False, False):
@@ -76,7 +77,7 @@ class _Draw:
             "duplicate_window": lambda: self.one(*ages),
             "placement": lambda: self.one(None, {}, {"cluster": "c"}, {"preferred": "x"}),
             "mirror": lambda: self.one(None, self.origin()),
-            "sources": lambda: [self.origin() for _ in range(self.one(0, 1, 1, 2))],
+            "sources": lambda: [self.origin() for _ in range(self.one(1, 1, 2))],
             "compression": lambda: self.one("none", "s2"),
             "first_seq": lambda: self.one(0, 0, 5),
             "subject_transform": lambda: self.one(None, self.rule()),

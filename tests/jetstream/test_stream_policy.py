@@ -7,14 +7,16 @@ tests/jetstream` repeats it.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.jetstream.cases import CASES, Case
-from tests.jetstream.json_texts import TEXTS
+from keelback.jetstream import errors
+from tests.jetstream.cases import CASES, DIFFERENT, Case
+from tests.jetstream.json_texts import TEXTS, spoilt
 from tests.jetstream.judge import Account, Genuine, Ours, Request, config_text
 from tests.jetstream.sessions import session
 from tests.support.servers import ServerProcess
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SESSIONS: Final = int(os.environ.get("KEELBACK_SESSIONS", "60"))
+SPOILT_A_SEED: Final = 40
 FIRST_SEED: Final = int(os.environ.get("KEELBACK_SEED", "1"))
 
 
@@ -76,5 +79,47 @@ def test_json_is_read_alike(text: bytes, servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SESSIONS))
+def test_spoilt_json_is_read_alike(seed: int, servers: Servers) -> None:
+    for text in spoilt(seed, SPOILT_A_SEED):
+        compare(Case((Request("CREATE", "S", text),)), servers)
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SESSIONS))
 def test_generated_session_is_decided_alike(seed: int, servers: Servers) -> None:
     compare(session(seed), servers)
+
+
+@pytest.mark.parametrize(("reason", "case"), DIFFERENT, ids=lambda value: str(value)[:50])
+def test_difference_is_still_one(reason: str, case: Case, servers: Servers) -> None:
+    theirs = servers.account(case.account, narrow=case.narrow)
+    ours = Ours(case.account, theirs.version, narrow=case.narrow)
+    *before, last = case.requests
+    for request in before:
+        assert ours.ask(request) == theirs.ask(request)
+    assert ours.ask(last) != theirs.ask(last), reason
+
+
+NOT_PROVOKED: Final = {
+    errors.ACCOUNT_RESOURCES_EXCEEDED: "by publishing",
+    errors.BAD_REQUEST: "by other requests",
+    errors.INSUFFICIENT_RESOURCES: "by publishing",
+    errors.NO_ACCOUNT: "by requests of another account",
+    errors.NO_LIMITS: "with tiers, which only an account's JWT has",
+    errors.NOT_EMPTY_REQUEST: "by other requests",
+    errors.NOT_ENABLED_FOR_ACCOUNT: "without JetStream",
+}
+"""The errors of the table that no case here meets."""
+
+
+def test_each_error_of_the_table_is_provoked() -> None:
+    """By ours alone: the tests above say that nats-server answers the same."""
+    texts = [Case((Request("CREATE", "S", text),)) for text in TEXTS]
+    met: set[int] = set()
+    for case in [*CASES, *texts]:
+        ours = Ours(case.account, "", narrow=case.narrow)
+        for request in case.requests:
+            answer = ours.ask(request)
+            met.add(json.loads(answer or b"{}").get("err_code", 0))
+    table = {kind for kind in vars(errors).values() if isinstance(kind, errors.ErrorKind)}
+    assert {kind for kind in table if kind.err_code not in met} == set(NOT_PROVOKED)
+    assert len({kind.err_code for kind in table}) == len(table)

@@ -6,17 +6,43 @@ of the server that gives them. Source: nats-server 2.15 `server/jetstream_versio
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
+from keelback.jetstream.errors import REQUIRED_API_LEVEL
 from keelback.jetstream.stream_config import StreamConfig
 
 API_LEVEL: Final = 5
 """What nats-server 2.15 has."""
 
+REQUIRED_LEVEL_HEADER: Final = "Nats-Required-Api-Level"
+
+_NUMBER: Final = re.compile(r"[+-]?0*[0-9]{1,18}")
 _REQUIRED: Final = "_nats.req.level"
 _VERSION: Final = "_nats.ver"
 _LEVEL: Final = "_nats.level"
 _DYNAMIC: Final = frozenset((_VERSION, _LEVEL))
+
+
+def check_required(header: str) -> None:
+    """Check what a request asks for by `REQUIRED_LEVEL_HEADER`; empty asks for nothing.
+
+    Raises:
+        ApiError: it is more than this server has, or no number (REQUIRED_API_LEVEL).
+    """
+    if header and not _supports(header):
+        raise REQUIRED_API_LEVEL.error()
+
+
+def is_supported(metadata: Mapping[str, str]) -> bool:
+    """Whether this server can hold a stream with this metadata; another one may have written it."""
+    required = metadata.get(_REQUIRED, "")
+    return not required or _supports(required)
+
+
+def _supports(level: str) -> bool:
+    return bool(_NUMBER.fullmatch(level)) and int(level) <= API_LEVEL
 
 
 def required_level(config: StreamConfig) -> int:

@@ -9,9 +9,8 @@ import re
 from calendar import monthrange
 from typing import Final
 
-from keelback.config.gotext import quote
-
 _LAYOUT: Final = "2006-01-02T15:04:05Z07:00"
+_ZONE: Final = "Z07:00"
 _STEPS: Final = (
     ("2006", r"\d{4}"),
     ("-", "-"),
@@ -24,7 +23,7 @@ _STEPS: Final = (
     ("04", r"\d{2}"),
     (":", ":"),
     ("05", r"\d{2}(?:[.,]\d+)?"),
-    ("Z07:00", r"Z|[+-]\d{2}:\d{2}"),
+    (_ZONE, r"Z|[+-]\d{2}:\d{2}"),
 )
 """The parts of the layout, and what stands for each."""
 
@@ -36,9 +35,12 @@ _RANGES: Final = {
 }
 """The parts that are held against their bounds as soon as they are read; the day comes last."""
 
+_ANY_NUMBER: Final = ("", range(0))
+_OFFSET_BYTES: Final = len("+07:00")
 _ZONE_HOUR_MAX: Final = 24
 _ZONE_MINUTE_MAX: Final = 60
 _DIGITS_BELOW_S: Final = 9
+_ASCII_MAX: Final = 0x7F
 
 
 def time_from(text: str) -> str:
@@ -62,30 +64,49 @@ def _parts(text: str) -> list[str]:
     parts: list[str] = []
     at = 0
     for name, pattern in _STEPS:
+        if name == _ZONE:
+            _check_zone(text, text[at:])
         match = re.compile(pattern, re.ASCII).match(text, at)
         if match is None:
-            met = f"cannot parse {quote(text[at:])} as {quote(name)}"
-            raise ValueError(f"parsing time {quote(text)} as {quote(_LAYOUT)}: {met}")
-        part = match[0]
-        _check_range(text, name, part)
-        parts.append(part)
+            met = f"cannot parse {_quoted(text[at:])} as {_quoted(name)}"
+            raise ValueError(f"parsing time {_quoted(text)} as {_quoted(_LAYOUT)}: {met}")
+        meaning, allowed = _RANGES.get(name, _ANY_NUMBER)
+        if allowed and int(match[0][:2]) not in allowed:
+            raise _beyond(text, meaning)
+        parts.append(match[0])
         at = match.end()
     if at < len(text):
-        raise ValueError(f"parsing time {quote(text)}: extra text: {quote(text[at:])}")
+        raise ValueError(f"parsing time {_quoted(text)}: extra text: {_quoted(text[at:])}")
     return parts
 
 
-def _check_range(text: str, name: str, part: str) -> None:
-    if name in _RANGES:
-        meaning, allowed = _RANGES[name]
-        if int(part[:2]) not in allowed:
-            raise _beyond(text, meaning)
-    if name == "Z07:00" and part != "Z":
-        if int(part[1:3]) > _ZONE_HOUR_MAX:
-            raise _beyond(text, "time zone offset hour")
-        if int(part[4:6]) > _ZONE_MINUTE_MAX:
-            raise _beyond(text, "time zone offset minute")
+def _check_zone(text: str, rest: str) -> None:
+    """Check the bounds of an offset, which Go does before it looks at all of its characters."""
+    zone = rest.encode()[:_OFFSET_BYTES]
+    if (
+        zone[:1] == b"Z"
+        or len(zone) < _OFFSET_BYTES
+        or zone[3:4] != b":"
+        or not zone[1:3].isdigit()
+    ):
+        return
+    if int(zone[1:3]) > _ZONE_HOUR_MAX:
+        raise _beyond(text, "time zone offset hour")
+    if zone[4:6].isdigit() and int(zone[4:6]) > _ZONE_MINUTE_MAX:
+        raise _beyond(text, "time zone offset minute")
+
+
+def _quoted(text: str) -> str:
+    """The text as the package `time` quotes it: byte by byte, unlike the rest of Go."""
+    return '"' + "".join(map(_byte_text, text.encode())) + '"'
+
+
+def _byte_text(byte: int) -> str:
+    if not ord(" ") <= byte <= _ASCII_MAX:
+        return f"\\x{byte:02x}"
+    character = chr(byte)
+    return f"\\{character}" if character in '"\\' else character
 
 
 def _beyond(text: str, part: str) -> ValueError:
-    return ValueError(f"parsing time {quote(text)}: {part} out of range")
+    return ValueError(f"parsing time {_quoted(text)}: {part} out of range")

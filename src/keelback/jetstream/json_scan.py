@@ -17,9 +17,10 @@ DEPTH_MAX: Final = 10_000
 """Objects and arrays within each other: Go's bound."""
 
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
-_NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _PLAIN: Final = re.compile(rb'[^"\\\x00-\x1f]*')
 _ESCAPE: Final = re.compile(rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_UNFINISHED: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 _LITERALS: Final = {b"t": b"true", b"f": b"false", b"n": b"null"}
@@ -115,8 +116,11 @@ def _number_end(data: bytes, at: int) -> int:
     if match is None:
         raise _unexpected(data, at + 1, _NUMERIC)
     end = match.end()
+    fraction, exponent = match.groups()
     following = data[end : end + 1]
-    if following == b".":
+    if exponent:
+        return end
+    if following == b"." and not fraction:
         raise _unexpected(data, end + 1, _NUMERIC)
     if following in (b"e", b"E"):
         sign = 1 if data[end + 1 : end + 2] in (b"+", b"-") else 0
@@ -157,10 +161,12 @@ def text_of(raw: bytes) -> str:
 def _bad_escape(data: bytes, at: int) -> JsonError:
     length = 6 if data[at + 1 : at + 2] == b"u" else 2
     sequence = data[at : at + length]
-    if len(sequence) < length:
+    if _UNFINISHED.fullmatch(sequence):
         return JsonError("unexpected EOF")
-    shown = sequence.decode("utf-8", "replace")
-    return JsonError(f"invalid escape sequence `{shown}` in string at offset {at + length}")
+    text = sequence.decode("utf-8", "surrogateescape")
+    is_plain = all(char.isprintable() and char not in " `\ufffd" for char in text)
+    shown = f"`{text}`" if is_plain else quote(text)
+    return JsonError(f"invalid escape sequence {shown} in string at offset {at + len(sequence)}")
 
 
 def _unexpected(data: bytes, at: int, where: str) -> JsonError:

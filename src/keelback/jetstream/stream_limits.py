@@ -36,6 +36,7 @@ class ServerLimits:
     duplicate_window_ns_max: int = 0
     """0 is no limit."""
     clustered: bool = False
+    """Whether a stream may have more than one replica."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,7 @@ def create(request: StreamConfigRequest, name: str, around: Surroundings) -> Str
     config = config_of(request)
     config.metadata = stored_metadata(config)
     _check_requested(config, name)
-    if not around.server.clustered:
-        check_room(config, around)
+    check_room(config, around)
     config = complete(config, around, pedantic=request.pedantic)
     _check_replicas(config, around)
     existing = around.streams.get(config.name)
