@@ -20,7 +20,7 @@ from keelback.jetstream.stream_limits import (
     ServerLimits,
     Surroundings,
 )
-from keelback.jetstream.stream_requests import answered, create, update
+from keelback.jetstream.stream_requests import ConsumerUse, answered, create, update
 from keelback.monitor.document import NO_INDENT, to_json
 from tests.support.wire import CRLF, Connection
 
@@ -130,6 +130,14 @@ class Genuine:
         for name in names or ():
             self._request(f"STREAM.DELETE.{name}", b"")
 
+    def make_consumer(self, stream: str, name: str, config: dict[str, Any]) -> None:
+        """Create a durable consumer."""
+        body = {"stream_name": stream, "config": {"durable_name": name} | config}
+        answer = json.loads(
+            self._request(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", json.dumps(body).encode())
+        )
+        assert "error" not in answer, answer
+
     def _request(self, subject: str, body: bytes, level: str = "") -> bytes:
         inbox = f"_INBOX.{next(self._numbers)}"
         verb, sizes = "PUB", f"{len(body)}"
@@ -157,16 +165,22 @@ class Ours:
         self._version = version
         self._narrow = narrow
         self.streams: dict[str, StreamConfig] = {}
+        self.consumers: list[ConsumerUse] = []
+        """Of whichever stream is changed."""
 
     def ask(self, request: Request) -> bytes:
         """The `error` or the `config` of our answer; b"" when it has neither."""
         if request.verb == "DELETE":
             self.streams.pop(request.stream)
             return b""
-        decide = create if request.verb == "CREATE" else update
+        around = self._surroundings()
         try:
             check_required(request.level)
-            config = decide(decode_request(request.payload), request.stream, self._surroundings())
+            body = decode_request(request.payload)
+            if request.verb == "CREATE":
+                config = create(body, request.stream, around)
+            else:
+                config = update(body, request.stream, around, self.consumers)
         except ApiError as error:
             return to_json(error.to_json(), indent=NO_INDENT)
         self.streams[config.name] = config

@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.jetstream.cases import DESTINATIONS, MS, Case, S
+from tests.jetstream.case import MS, Case, S
 from tests.jetstream.judge import MEGABYTE, Account, Request
+from tests.jetstream.subject_cases import DESTINATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from keelback.jetstream import errors
-from tests.jetstream.cases import CASES, DIFFERENT, Case
+from keelback.jetstream.stream_requests import ConsumerUse
+from tests.jetstream.case import Case, S, change, new
+from tests.jetstream.cases import CASES, DIFFERENT
 from tests.jetstream.json_texts import TEXTS, spoilt
 from tests.jetstream.judge import Account, Genuine, Ours, Request, config_text
 from tests.jetstream.sessions import session
@@ -97,6 +99,24 @@ def test_difference_is_still_one(reason: str, case: Case, servers: Servers) -> N
     for request in before:
         assert ours.ask(request) == theirs.ask(request)
     assert ours.ask(last) != theirs.ask(last), reason
+
+
+def test_limits_beyond_a_consumer_are_refused_alike(servers: Servers) -> None:
+    theirs = servers.account("A", narrow=False)
+    ours = Ours("A", theirs.version, narrow=False)
+    for request in (new(), change(consumer_limits={"max_ack_pending": 20})):
+        assert ours.ask(request) == theirs.ask(request)
+    theirs.make_consumer("S", "c", {"max_ack_pending": 10, "inactive_threshold": 5 * S})
+    ours.consumers = [ConsumerUse("c", inactive_threshold_ns=5 * S, max_ack_pending=10)]
+    for limits in (
+        {"max_ack_pending": 9},
+        {"inactive_threshold": 4 * S},
+        {"max_ack_pending": 10, "inactive_threshold": 5 * S},
+        {"max_ack_pending": 10},
+        {},
+    ):
+        request = change(consumer_limits=limits)
+        assert ours.ask(request) == theirs.ask(request), limits
 
 
 NOT_PROVOKED: Final = {
