@@ -82,7 +82,7 @@ def _flags() -> list[Case]:
     per_subject = {"discard_new_per_subject": True}
     on = {"allow_msg_ttl": True, "allow_rollup_hdrs": True}
     asynchronous = {"persist_mode": "async"}
-    cases = [
+    cases: list[dict[str, Any]] = [
         {"deny_purge": True, "allow_rollup_hdrs": True},
         {"deny_purge": True, "deny_delete": True},
         counter,

@@ -250,7 +250,7 @@ def spoilt(seed: int, count: int) -> list[bytes]:
         for _ in range(dice.choice((1, 1, 1, 2, 3))):
             at = dice.randrange(len(text) + 1)
             text[at : at + dice.choice((0, 0, 1, 1, 2, 6))] = dice.choice((b"", *_PIECES))
-        if not _crosses_a_read(text):
+        if not _crosses_a_read(bytes(text)):
             texts.append(bytes(text))
     return texts
 

@@ -18,7 +18,14 @@ from keelback.jetstream.errors import (
     invalid_config,
 )
 from keelback.jetstream.stream_config import RePublish, StreamConfig
-from keelback.jetstream.subjects import ANY_TAIL, collide, is_subset, is_valid
+from keelback.jetstream.subjects import (
+    ANY_TAIL,
+    any_collide,
+    collide,
+    first_collision,
+    is_subset,
+    is_valid,
+)
 from keelback.jetstream.transforms import (
     BAD_SUBJECT,
     TransformError,
@@ -42,17 +49,16 @@ def check_subjects(config: StreamConfig) -> None:
         if config.mirror is None and not config.sources:
             config.subjects = (config.name,)
         return
+    collisions = first_collision(config.subjects)
     for index, subject in enumerate(config.subjects):
         if not is_valid(subject):
             raise invalid_config("invalid subject")
-        if subject in config.subjects[:index]:
-            raise invalid_config("duplicate subjects detected")
         _check_everything(subject, config)
         if not config.no_ack:
             _check_api(subject)
-        for other in config.subjects[index + 1 :]:
-            if collide(other, subject):
-                raise invalid_config(f"subject {quote(subject)} overlaps with {quote(other)}")
+        if index in collisions:
+            other = config.subjects[collisions[index]]
+            raise invalid_config(f"subject {quote(subject)} overlaps with {quote(other)}")
 
 
 def _check_everything(subject: str, config: StreamConfig) -> None:
@@ -81,9 +87,7 @@ def check_overlap(config: StreamConfig, streams: Mapping[str, StreamConfig]) -> 
         ApiError: one does (STREAM_SUBJECT_OVERLAP).
     """
     for other in streams.values():
-        if other.name == config.name:
-            continue
-        if any(collide(own, subject) for subject in other.subjects for own in config.subjects):
+        if other.name != config.name and any_collide(config.subjects, other.subjects):
             raise STREAM_SUBJECT_OVERLAP.error()
 
 

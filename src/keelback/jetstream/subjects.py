@@ -6,6 +6,7 @@ Source: nats-server 2.15 `server/sublist.go`, whose corner cases show in its ans
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 ANY_ONE: Final = "*"
@@ -72,6 +73,41 @@ def collide(one: str, other: str) -> bool:
     if len(shorter) != len(longer) and ANY_TAIL not in shorter:
         return False
     return all(map(_can_match, shorter, longer))
+
+
+def any_collide(ones: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether a subject of the one list collides with one of the other.
+
+    Literal subjects, of which there may be many thousands, are not held against each other.
+    """
+    literals = {subject for subject in ones if is_literal(subject)}
+    if not literals.isdisjoint(others):
+        return True
+    patterns = [subject for subject in ones if subject not in literals]
+    other_patterns = [subject for subject in others if not is_literal(subject)]
+    return any(collide(one, other) for one in patterns for other in others) or any(
+        collide(one, other) for one in literals for other in other_patterns
+    )
+
+
+def first_collision(subjects: Sequence[str]) -> dict[int, int]:
+    """For each index whose subject collides with a later one, the first such index."""
+    later_same: dict[str, int] = {}
+    patterns: list[int] = []
+    collisions: dict[int, int] = {}
+    for index in range(len(subjects) - 1, -1, -1):
+        subject = subjects[index]
+        if is_literal(subject):
+            found = [other for other in patterns if collide(subjects[other], subject)]
+            found += [later_same[subject]] if subject in later_same else []
+            later_same[subject] = index
+        else:
+            later = range(index + 1, len(subjects))
+            found = [other for other in later if collide(subjects[other], subject)]
+            patterns.append(index)
+        if found:
+            collisions[index] = min(found)
+    return collisions
 
 
 def _can_match(token: str, other: str) -> bool:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 
-from keelback.jetstream.subjects import collide, is_literal, is_subset, is_valid, is_valid_name
+from keelback.jetstream.subjects import (
+    any_collide,
+    collide,
+    first_collision,
+    is_literal,
+    is_subset,
+    is_valid,
+    is_valid_name,
+)
 
 TOKENS = ("a", "b", "*")
 PATTERNS = [
@@ -43,6 +52,33 @@ def test_two_patterns_collide_when_one_subject_matches_both() -> None:
 def test_a_pattern_is_a_subset_when_the_other_matches_all_of_its_subjects() -> None:
     for one, other in itertools.product(PATTERNS, repeat=2):
         assert is_subset(one, other) == (MATCHED[one] <= MATCHED[other]), (one, other)
+
+
+def test_lists_collide_as_their_subjects_do() -> None:
+    dice = random.Random(1)
+    for _ in range(500):
+        ones = dice.choices(PATTERNS, k=dice.randrange(4))
+        others = dice.choices(PATTERNS, k=dice.randrange(4))
+        plainly = any(collide(one, other) for one in ones for other in others)
+        assert any_collide(ones, others) == plainly, (ones, others)
+
+
+def test_the_first_collision_is_with_the_next_subject_that_collides() -> None:
+    dice = random.Random(2)
+    for _ in range(500):
+        subjects = dice.choices(PATTERNS, k=dice.randrange(7))
+        plainly = {
+            index: min(later)
+            for index, subject in enumerate(subjects)
+            if (
+                later := [
+                    other
+                    for other in range(index + 1, len(subjects))
+                    if collide(subject, subjects[other])
+                ]
+            )
+        }
+        assert first_collision(subjects) == plainly, subjects
 
 
 @pytest.mark.parametrize("subject", ["a", "a.b", "*", "a.*.b", ">", "a.>", "a*", "é", "$JS.x"])
