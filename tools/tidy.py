@@ -26,7 +26,18 @@ FORBIDDEN = {
     re.compile(r"\b(?:TODO|FIXME|XXX)\b"): "is unfinished: finish it, or refuse the request",
 }
 
-ROOMS = {"config", "options", "auth", "accounts", "monitor", "server", "testing", "client", "cli"}
+ROOMS = {
+    "config",
+    "options",
+    "auth",
+    "accounts",
+    "jetstream",
+    "monitor",
+    "server",
+    "testing",
+    "client",
+    "cli",
+}
 """Folders that `src/keelback` may have; `docs/architecture.md` says what each knows."""
 
 
