@@ -76,6 +76,14 @@ bugs! {
     TrimmedTooFar,
     /// Submissions that come while a commit runs are answered with it.
     AnsweredWithEarlierCommit,
+    /// A subject whose last message is removed still names it as the last.
+    SubjectKeepsRemovedLast,
+    /// A purge below a sequence takes the message with that sequence too.
+    PurgeTakesOneMore,
+    /// A message that never expires goes by its age.
+    NeverExpiresIgnored,
+    /// A message whose chunk of memory is given up is looked for where it was.
+    MovedMessageLost,
 }
 
 /// Whether this process has this bug: never, without the feature.
