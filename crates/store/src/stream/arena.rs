@@ -73,10 +73,13 @@ impl Arena {
         let chunk = &mut self.chunks[index];
         chunk.live_bytes -= lengths(&chunk.bytes[offset(place)..]).1;
         let mut moves = Vec::new();
+        // A chunk that is being filled is mostly alive when it is full, if it does not begin dead.
+        let is_settled = self.active != Some(number) || chunk.bytes.len() > SHARED_BYTES_MAX;
         if chunk.live_bytes == 0 {
             self.free(number);
-        } else if self.active != Some(number) && chunk.live_bytes * 2 < chunk.bytes.len() {
+        } else if is_settled && chunk.live_bytes * 2 < chunk.bytes.len() {
             let bytes = std::mem::take(&mut chunk.bytes);
+            self.active = self.active.filter(|&active| active != number);
             moves = self.evacuate(number, &bytes, is_live);
             self.free(number);
         }

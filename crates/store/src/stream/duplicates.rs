@@ -38,7 +38,7 @@ struct Record {
 
 impl Duplicates {
     pub(super) fn new(hash_seed: u64, held_bytes_max: usize) -> Self {
-        Self { hash_seed, held_bytes_max, ..Self::default() }
+        Self { held_bytes_max, hash_seed, ..Self::default() }
     }
 
     /// Sets how long ids are kept; zero keeps none.

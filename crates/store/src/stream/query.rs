@@ -93,7 +93,7 @@ impl Stream {
         let stops = self.messages.iter_from(0).map(|(seq, _)| seq).chain(end);
         let gaps = stops.filter_map(|seq| {
             let gap = (seq > expected).then(|| expected..=seq - 1);
-            expected = seq + 1;
+            expected = seq.saturating_add(1);
             gap
         });
         gaps.take(ranges_max).collect()

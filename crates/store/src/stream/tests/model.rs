@@ -122,7 +122,8 @@ impl Model {
                 return Outcome::Refused(Refusal::MsgsMax);
             }
             let fits = bytes_max == 0 || self.bytes() + bytes <= bytes_max;
-            if !fits && !(is_replaced && self.messages[&older[0]].bytes >= bytes) {
+            let makes_room = is_replaced && self.messages[&older[0]].bytes >= bytes;
+            if !fits && !makes_room {
                 return Outcome::Refused(Refusal::BytesMax);
             }
         }
