@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use keelback_store::stream::{
     Body, Content, Entry, Lifetime, Limits, Message, Outcome, Purge, Rollup, Storage, Stream,
@@ -82,36 +82,59 @@ fn resident_bytes() -> i64 {
         .map_or(0, |pages: i64| pages * 4096)
 }
 
-struct Measured {
-    stream: Stream,
-    bytes: i64,
-    stored: Duration,
+struct Case {
+    what: &'static str,
+    storage: Storage,
+    step_ns: u64,
+    subjects: u64,
+    is_mixed: bool,
 }
 
-/// A million messages, a microsecond apart.
-fn fill(storage: Storage, step_ns: u64, subjects: u64) -> Measured {
-    let before = resident_bytes();
-    let mut stream = Stream::new(storage, 0, Limits::default(), 5);
-    let texts: Vec<String> = (0..subjects).map(|number| format!("orders.{number:09}")).collect();
-    let texts_bytes = resident_bytes() - before;
-    let start = Instant::now();
-    for number in 0..MILLION {
-        let subject = texts[(mixed(number) % subjects) as usize].as_bytes();
-        let body = match storage {
-            Storage::File => {
-                Body::Placed { header_bytes: 0, payload_bytes: 128, place: number * 174 }
-            }
-            Storage::Memory => Body::Held { headers: b"", payload: &[7; 128] },
-        };
-        store(&mut stream, subject, body, 1_700_000_000_000_000_000 + number * step_ns);
+const CASES: [Case; 4] = [
+    Case::new("file, 1,000 subjects, 1 us apart", Storage::File, 1000, 1000),
+    Case::new("file, 1,000 subjects, 1 s apart", Storage::File, 1_000_000_000, 1000),
+    Case::new("memory, 128 B each, 1,000 subjects", Storage::Memory, 1000, 1000),
+    Case { is_mixed: false, ..Case::new("file, 1,000,000 subjects", Storage::File, 1000, MILLION) },
+];
+
+impl Case {
+    const fn new(what: &'static str, storage: Storage, step_ns: u64, subjects: u64) -> Self {
+        Self { what, storage, step_ns, subjects, is_mixed: true }
     }
-    let stored = start.elapsed();
-    Measured { stream, bytes: resident_bytes() - before - texts_bytes, stored }
+
+    fn subject(&self, number: u64) -> [u8; 16] {
+        let number = if self.is_mixed { mixed(number) } else { number };
+        let mut subject = *b"orders.000000000";
+        let mut rest = number % self.subjects;
+        for digit in subject.iter_mut().rev().take_while(|digit| **digit == b'0') {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        subject
+    }
+
+    /// A million messages: the stream, what they take, and how long one took.
+    fn fill(&self) -> (Stream, i64, u128) {
+        let before = resident_bytes();
+        let mut stream = Stream::new(self.storage, 0, Limits::default(), 5);
+        let store_ns = ns_each(MILLION, |number| {
+            let body = match self.storage {
+                Storage::File => {
+                    Body::Placed { header_bytes: 0, payload_bytes: 128, place: number * 174 }
+                }
+                Storage::Memory => Body::Held { headers: b"", payload: &[7; 128] },
+            };
+            let time_ns = 1_700_000_000_000_000_000 + number * self.step_ns;
+            store(&mut stream, &self.subject(number), body, time_ns);
+        });
+        let bytes = (resident_bytes() - before) / MILLION.cast_signed();
+        (stream, bytes, store_ns)
+    }
 }
 
-fn ns_each(times: u64, mut each: impl FnMut(u64)) -> u128 {
+fn ns_each(times: u64, each: impl FnMut(u64)) -> u128 {
     let start = Instant::now();
-    (0..times).for_each(&mut each);
+    (0..times).for_each(each);
     start.elapsed().as_nanos() / u128::from(times)
 }
 
@@ -120,42 +143,27 @@ fn ns_each(times: u64, mut each: impl FnMut(u64)) -> u128 {
 #[ignore = "a measurement"]
 #[allow(clippy::print_stdout)]
 fn measure() {
-    for (what, storage, step_ns, subjects) in [
-        ("file, 1,000 subjects, 1 us apart", Storage::File, 1000, 1000),
-        ("file, 1,000 subjects, 1 s apart", Storage::File, 1_000_000_000, 1000),
-        ("memory with 128 B each, 1,000 subjects", Storage::Memory, 1000, 1000),
-        ("file, 632,000 of 1,000,000 subjects", Storage::File, 1000, MILLION),
-    ] {
-        let Measured { mut stream, bytes, stored } = fill(storage, step_ns, subjects);
-        let get = ns_each(MILLION, |number| {
+    // All are held until all are filled: what one gave back would hide what the next one takes.
+    for (case, (mut stream, bytes, store_ns)) in
+        CASES.iter().map(|case| (case, case.fill())).collect::<Vec<_>>()
+    {
+        let get_ns = ns_each(MILLION, |number| {
             black_box(stream.get(1 + mixed(number) % MILLION));
         });
-        let next = ns_each(10_000, |number| {
-            let subject = format!("orders.{:09}", mixed(number) % subjects);
-            black_box(stream.next_matching(subject.as_bytes(), 1 + mixed(number) % MILLION));
+        let next_ns = ns_each(10_000, |number| {
+            let from = 1 + mixed(number) % MILLION;
+            black_box(stream.next_matching(&case.subject(number), from));
         });
-        let wildcard = ns_each(20, |number| {
-            black_box(stream.next_matching(b"*.000000007", number));
+        let wildcard_ns = ns_each(10, |_| {
+            black_box(stream.next_matching(b"*.000000007", 100));
         });
-        let remove = ns_each(MILLION, |number| {
+        let remove_ns = ns_each(MILLION / 2, |number| {
             stream.apply(&Entry::Remove { seq: 1 + mixed(number) % MILLION });
         });
-        let store = stored.as_nanos() / u128::from(MILLION);
+        println!("{}: {bytes} B a message", case.what);
         println!(
-            "{what}: {} B a message; ns: store {store}, get {get}, next of a subject {next}, rare wildcard {wildcard}, remove anywhere {remove}",
-            bytes / MILLION.cast_signed()
+            "    ns: store {store_ns}, get {get_ns}, next of a subject {next_ns}, \
+             rare wildcard {wildcard_ns}, remove anywhere {remove_ns}"
         );
     }
-    let before = resident_bytes();
-    let mut stream = Stream::new(Storage::File, 0, Limits::default(), 5);
-    for number in 0..MILLION {
-        let subject = format!("orders.{number:09}");
-        let body = Body::Placed { header_bytes: 0, payload_bytes: 128, place: number * 174 };
-        store(&mut stream, subject.as_bytes(), body, number);
-    }
-    let bytes = resident_bytes() - before;
-    println!(
-        "1,000,000 subjects of 16 B, a message each: {} B for both",
-        bytes / MILLION.cast_signed()
-    );
 }

@@ -139,6 +139,15 @@ impl Messages {
     }
 
     fn block_of(&self, sequence: u64) -> Option<usize> {
+        // Without gaps the block is known by counting back from the end.
+        let distance = self.blocks.back()?.first.saturating_sub(sequence);
+        let back = usize::try_from(distance.div_ceil(BLOCK_MESSAGES as u64)).ok()?;
+        if let Some(index) = (self.blocks.len() - 1).checked_sub(back)
+            && self.blocks[index].first <= sequence
+            && self.blocks.get(index + 1).is_none_or(|next| next.first > sequence)
+        {
+            return Some(index);
+        }
         self.blocks.partition_point(|block| block.first <= sequence).checked_sub(1)
     }
 
