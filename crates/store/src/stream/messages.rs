@@ -94,6 +94,7 @@ impl Messages {
         let slot = block.slot(at);
         block.subjects[at] = DEAD;
         block.live -= 1;
+        block.start = block.live_from(block.start).unwrap_or(0);
         self.count -= 1;
         if block.live == 0 {
             self.blocks.remove(index);
@@ -109,7 +110,7 @@ impl Messages {
 
     pub(super) fn first(&self) -> Option<u64> {
         let block = self.blocks.front()?;
-        block.live_from(0).map(|at| block.sequence(at))
+        Some(block.sequence(block.start))
     }
 
     /// The first message at or after `sequence`.
@@ -121,7 +122,7 @@ impl Messages {
     pub(super) fn iter_from(&self, sequence: u64) -> impl Iterator<Item = (u64, Slot)> {
         let start = self.block_of(sequence).unwrap_or(0);
         self.blocks.range(start..).flat_map(move |block| {
-            let start = block.lower_bound(sequence);
+            let start = block.lower_bound(sequence).max(block.start);
             (start..block.len())
                 .filter(|&at| block.is_live(at))
                 .map(|at| (block.sequence(at), block.slot(at)))
@@ -182,6 +183,8 @@ struct Block {
     /// Size below, flags above.
     sizes: Vec<u32>,
     live: usize,
+    /// The first live message.
+    start: usize,
 }
 
 impl Block {
@@ -195,6 +198,7 @@ impl Block {
             subjects: Vec::with_capacity(count),
             sizes: Vec::with_capacity(count),
             live: 0,
+            start: 0,
         }
     }
 
