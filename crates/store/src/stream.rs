@@ -22,6 +22,7 @@ mod query;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use keelback_planted::{self as planted, Bug};
 

@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::column::Column;
 use super::order::Order;
+use super::texts::{Place, Texts};
 
 /// Fewer dead sequences than this stay in a subject's list.
 const DEAD_MIN: usize = if cfg!(test) { 2 } else { 16 };
@@ -16,6 +17,7 @@ pub(super) struct Subjects {
     /// By number; a free one has no messages.
     all: Vec<Subject>,
     free: Vec<u32>,
+    texts: Texts,
     /// Numbers by the hash of the text.
     table: HashTable<u32>,
     order: Order,
@@ -25,7 +27,7 @@ pub(super) struct Subjects {
 
 #[derive(Default)]
 pub(super) struct Subject {
-    text: Box<[u8]>,
+    text: Place,
     pub(super) count: u64,
     pub(super) first: u64,
     pub(super) last: u64,
@@ -51,7 +53,7 @@ impl Subjects {
     }
 
     pub(super) fn text(&self, id: u32) -> &[u8] {
-        &self.all[id as usize].text
+        self.texts.get(self.all[id as usize].text)
     }
 
     pub(super) fn get(&self, id: u32) -> &Subject {
@@ -60,7 +62,7 @@ impl Subjects {
 
     pub(super) fn find(&self, text: &[u8]) -> Option<u32> {
         let hash = xxh3_64_with_seed(text, self.hash_seed);
-        self.table.find(hash, |&id| *self.all[id as usize].text == *text).copied()
+        self.table.find(hash, |&id| self.text(id) == text).copied()
     }
 
     /// Adds a message, the newest of the stream; gives the number of its subject.
@@ -130,29 +132,40 @@ impl Subjects {
             self.all.push(Subject::default());
             (self.all.len() - 1) as u32
         });
-        self.all[id as usize].text = text.into();
-        let (all, hash_seed) = (&self.all, self.hash_seed);
-        let hash_of = |&id: &u32| xxh3_64_with_seed(&all[id as usize].text, hash_seed);
+        self.all[id as usize].text = self.texts.add(text);
+        let Self { all, texts, hash_seed, .. } = self;
+        let text_of = |id: u32| texts.get(all[id as usize].text);
+        let hash_of = |&id: &u32| xxh3_64_with_seed(text_of(id), *hash_seed);
         self.table.insert_unique(hash_of(&id), id, hash_of);
-        self.order.insert(id, |other| *all[other as usize].text < *text);
+        self.order.insert(id, |other| text_of(other) < text);
         id
     }
 
     fn forget(&mut self, id: u32) {
-        let (all, hash_seed) = (&self.all, self.hash_seed);
-        let hash_of = |&id: &u32| xxh3_64_with_seed(&all[id as usize].text, hash_seed);
-        let text = &all[id as usize].text;
+        let Self { all, texts, hash_seed, .. } = self;
+        let text_of = |id: u32| texts.get(all[id as usize].text);
+        let hash_of = |&id: &u32| xxh3_64_with_seed(text_of(id), *hash_seed);
         if let Ok(entry) = self.table.find_entry(hash_of(&id), |&other| other == id) {
             entry.remove();
         }
-        self.order.remove(id, |other| all[other as usize].text < *text);
+        self.order.remove(id, |other| text_of(other) < text_of(id));
         if self.table.len() * 8 < self.table.capacity() {
             self.table.shrink_to_fit(hash_of);
         }
+        texts.release(all[id as usize].text);
         self.all[id as usize] = Subject::default();
         self.free.push(id);
         if self.table.is_empty() {
             self.clear();
+        } else if self.texts.is_mostly_dead() {
+            self.rewrite_texts();
+        }
+    }
+
+    fn rewrite_texts(&mut self) {
+        let before = std::mem::take(&mut self.texts);
+        for subject in self.all.iter_mut().filter(|subject| subject.count > 0) {
+            subject.text = self.texts.add(before.get(subject.text));
         }
     }
 }
