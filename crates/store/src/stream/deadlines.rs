@@ -58,6 +58,11 @@ impl Deadlines {
         self.heap.peek().map(|Reverse((end_ns, _))| *end_ns)
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -336,6 +336,28 @@ fn memory_is_given_back_when_messages_go() {
 }
 
 #[test]
+fn deadlines_of_messages_that_are_gone_do_not_gather() {
+    let limits = Limits { msgs_per_subject_max: 1, ..Limits::default() };
+    let mut stream = stream(Storage::File, limits);
+    for time_ns in 0..1000 {
+        assert!(publish_at(&mut stream, time_ns, Lifetime::Ttl { ttl_ns: 1_000_000 }).is_ok());
+    }
+    assert!(stream.deadlines.held() < 10, "{} are held", stream.deadlines.held());
+    assert_eq!(stream.apply(&Entry::Expire { now_ns: 1_000_999 }).removed.ranges, [1000..=1000]);
+}
+
+#[test]
+fn what_no_stream_can_hold_is_refused() {
+    let mut stream = stream(Storage::File, Limits::default());
+    let body = Body::Placed { header_bytes: 0, payload_bytes: u32::MAX, place: 0 };
+    let huge = Message { body, ..message(Storage::File, b"a", b"") };
+    let refused = Err(Refusal::MessageTooLarge);
+    assert_eq!(sequence(&stream.apply(&Entry::Store(huge))), refused);
+    assert_eq!(publish(&mut stream, &"a".repeat(1 << 20), b""), refused);
+    assert_eq!(publish(&mut stream, &"a".repeat((1 << 20) - 1), b""), Ok(1));
+}
+
+#[test]
 fn the_last_sequence_is_followed_by_none() {
     let mut stream = six(Storage::File);
     assert_eq!(purge(&mut stream, b"", u64::MAX, 0), 6);

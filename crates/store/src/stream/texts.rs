@@ -8,6 +8,9 @@ const OFFSET_BITS: u32 = 17;
 
 const _: () = assert!(CHUNK_BYTES < 1 << OFFSET_BITS);
 
+/// The longest text (bytes).
+pub(super) const TEXT_BYTES_MAX: usize = (1 << LENGTH_BITS) - 1;
+
 /// Where a text is.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place(u64);
@@ -23,9 +26,9 @@ impl Texts {
     /// Keeps a text.
     ///
     /// # Panics
-    /// It is longer than any control line may be.
+    /// It is longer than `TEXT_BYTES_MAX`.
     pub(super) fn add(&mut self, text: &[u8]) -> Place {
-        assert!(text.len() < 1 << LENGTH_BITS, "a subject of {} bytes", text.len());
+        assert!(text.len() <= TEXT_BYTES_MAX, "a subject of {} bytes", text.len());
         if self.chunks.last().is_none_or(|chunk| chunk.len() + text.len() > CHUNK_BYTES) {
             self.chunks.push(Vec::new());
         }
