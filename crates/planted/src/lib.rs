@@ -82,6 +82,14 @@ bugs! {
     IndexUnchecked,
     /// What was never synced in a segment is taken as well.
     ExtentIgnored,
+    /// A subject whose last message is removed still names it as the last.
+    SubjectKeepsRemovedLast,
+    /// A purge below a sequence takes the message with that sequence too.
+    PurgeTakesOneMore,
+    /// A message that never expires goes by its age.
+    NeverExpiresIgnored,
+    /// A message whose chunk of memory is given up is looked for where it was.
+    MovedMessageLost,
 }
 
 /// Whether this process has this bug: never, without the feature.

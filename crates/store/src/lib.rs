@@ -1,4 +1,5 @@
-//! Where messages are kept: the log that makes an acknowledgement a promise.
+//! Where messages are kept: the log that makes an acknowledgement a promise, and the state of a
+//! stream in memory.
 //!
 //! The disk is a trait. No clock is read and no random number is drawn here: both are arguments.
 
@@ -11,3 +12,4 @@ pub mod log;
 pub mod manifest;
 pub mod root;
 pub mod segment;
+pub mod stream;

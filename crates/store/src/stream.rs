@@ -1,0 +1,437 @@
+//! The state of one stream in memory: which messages it holds, and what an entry does to them.
+//!
+//! A deterministic state machine: entries are applied in order, and two machines that applied the
+//! same entries answer every question alike. It reads no clock and draws no random number; it
+//! writes to no disk and knows no consumer. Whoever proposes an entry decides its time, the machine
+//! decides what goes.
+//!
+//! Beside its bytes a message takes 22 bytes, 28 where messages are seconds apart, and 16 more where
+//! its bytes are here; a subject takes 56 beside its text (`tests/stream.rs` measures it).
+//!
+//! Bounds of its parts are small in this crate's own tests, so that short tests meet them;
+//! `tests/stream.rs` meets the real ones.
+//!
+//! Source: nats-server 2.15 `server/memstore.go`, `server/filestore.go`; the numbers in
+//! `stream/tests.rs` are those that it shows.
+
+mod arena;
+mod column;
+mod deadlines;
+mod duplicates;
+mod entry;
+mod messages;
+mod order;
+mod query;
+mod subjects;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+use keelback_planted::{self as planted, Bug};
+
+use arena::Arena;
+use deadlines::Deadlines;
+use duplicates::Duplicates;
+use messages::{MESSAGE_BYTES_MAX, Messages, Slot};
+use subjects::Subjects;
+use texts::TEXT_BYTES_MAX;
+
+pub use entry::{
+    Body, Discard, Effects, Entry, Lifetime, Limits, Message, Outcome, Purge, Refusal, Removed,
+    Rollup,
+};
+pub use query::{Content, State, Stored, TooMany};
+
+/// The last sequence that a message may get; one more is still a number.
+pub const SEQUENCE_MAX: u64 = u64::MAX - 1;
+
+/// Where a stream's bytes are, and so how limits count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In files: 30 bytes, subject, payload; with headers 4 bytes and the headers.
+    File,
+    /// Here: 16 bytes, subject, headers, payload.
+    Memory,
+}
+
+impl Storage {
+    /// A message's size, as limits count it (bytes).
+    pub fn message_bytes(self, subject: &[u8], body: &Body<'_>) -> u64 {
+        let (header_bytes, payload_bytes) = body.lengths();
+        let overhead_bytes = match self {
+            Self::File if header_bytes > 0 => 34,
+            Self::File => 30,
+            Self::Memory => 16,
+        };
+        overhead_bytes + subject.len() as u64 + header_bytes + payload_bytes
+    }
+}
+
+/// One stream.
+pub struct Stream {
+    storage: Storage,
+    limits: Limits,
+    messages: Messages,
+    subjects: Subjects,
+    arena: Arena,
+    deadlines: Deadlines,
+    duplicates: Duplicates,
+    bytes: u64,
+    /// The first message's, or the one behind the last; zero until something happened.
+    first_seq: u64,
+    last_seq: u64,
+    last_time_ns: Option<u64>,
+    /// All before it never expire by age.
+    age_checked_seq: u64,
+}
+
+impl Stream {
+    /// An empty stream whose first message gets the sequence `first_seq` (or 1, if that is 0).
+    ///
+    /// `hash_seed` changes nothing that can be seen; drawn at random, it keeps publishers from
+    /// choosing subjects that collide.
+    pub fn new(storage: Storage, first_seq: u64, limits: Limits, hash_seed: u64) -> Self {
+        let mut duplicates = Duplicates::new(hash_seed, duplicates::HELD_BYTES_MAX);
+        duplicates.set_window(limits.duplicate_window_ns);
+        Self {
+            storage,
+            limits,
+            messages: Messages::default(),
+            subjects: Subjects::new(hash_seed),
+            arena: Arena::default(),
+            deadlines: Deadlines::default(),
+            duplicates,
+            bytes: 0,
+            first_seq,
+            last_seq: first_seq.saturating_sub(1),
+            last_time_ns: None,
+            age_checked_seq: 0,
+        }
+    }
+
+    /// Applies one entry, and says what came of it.
+    ///
+    /// # Panics
+    /// A message's body is of the other kind of storage.
+    pub fn apply(&mut self, entry: &Entry<'_>) -> Effects {
+        let mut removed = Removed::default();
+        let mut expiring = Vec::new();
+        let mut outcome = Outcome::Done;
+        match *entry {
+            Entry::Store(ref message) => outcome = self.store(message, &mut removed),
+            Entry::Pass { time_ns, msg_id } => outcome = self.pass(time_ns, msg_id),
+            Entry::Skip { last_seq, time_ns } => self.skip(last_seq, time_ns),
+            Entry::Remove { seq } => {
+                self.take(seq, &mut removed);
+            }
+            Entry::Purge(purge) => self.purge(purge, &mut removed),
+            Entry::Expire { now_ns } => {
+                self.duplicates.expire(now_ns);
+                expiring = self.expire(now_ns, &mut removed);
+            }
+            Entry::Limit(limits) => self.limit(limits, &mut removed),
+        }
+        removed.sort();
+        self.settle();
+        Effects { outcome, removed, expiring }
+    }
+
+    fn store(&mut self, message: &Message<'_>, removed: &mut Removed) -> Outcome {
+        if let Some(seq) = self.duplicate_of(message.msg_id, message.time_ns) {
+            return Outcome::Duplicate { seq };
+        }
+        let bytes = self.storage.message_bytes(message.subject, &message.body);
+        if let Some(refusal) = self.refusal(message, bytes) {
+            return Outcome::Refused(refusal);
+        }
+        let seq = self.last_seq + 1;
+        let place = self.keep(seq, &message.body);
+        let subject = self.subjects.add(message.subject, seq);
+        let time_ns = message.time_ns;
+        let flags = flags(message);
+        self.messages.push(seq, &Slot { time_ns, place, subject, bytes, flags });
+        if let Lifetime::Ttl { ttl_ns } = message.lifetime {
+            self.deadlines.add(time_ns.saturating_add(ttl_ns), seq);
+        }
+        self.bytes += bytes;
+        self.advance(seq, time_ns, message.msg_id);
+        self.enforce_subject(subject, removed);
+        self.enforce_stream(removed);
+        // The message itself may be gone already, if it alone is more than may be.
+        if self.messages.contains(seq) {
+            self.roll_up(message.rollup, subject, seq, removed);
+        }
+        Outcome::Stored { seq }
+    }
+
+    /// Why a message may not be stored.
+    fn refusal(&self, message: &Message<'_>, bytes: u64) -> Option<Refusal> {
+        if bytes > MESSAGE_BYTES_MAX || message.subject.len() > TEXT_BYTES_MAX {
+            return Some(Refusal::MessageTooLarge);
+        }
+        if self.last_seq >= SEQUENCE_MAX {
+            return Some(Refusal::NoSequenceLeft);
+        }
+        let limits = &self.limits;
+        if limits.discard == Discard::Old {
+            return None;
+        }
+        let subject = self.subjects.find(message.subject).map(|id| self.subjects.get(id));
+        // Of a full subject the oldest message will go: it makes room for this one.
+        let replaced = subject.filter(|subject| {
+            limits.msgs_per_subject_max > 0 && subject.count >= limits.msgs_per_subject_max
+        });
+        let is_refused_per_subject =
+            limits.discard == Discard::NewPerSubject && message.rollup == Rollup::None;
+        if replaced.is_some() && is_refused_per_subject {
+            return Some(Refusal::MsgsPerSubjectMax);
+        }
+        let is_full = limits.msgs_max > 0 && self.messages.count() >= limits.msgs_max;
+        if is_full && replaced.is_none() {
+            return Some(Refusal::MsgsMax);
+        }
+        if limits.bytes_max > 0 && self.bytes + bytes > limits.bytes_max {
+            let replaced = replaced.and_then(|subject| self.messages.get(subject.first));
+            if replaced.is_none_or(|replaced| replaced.bytes < bytes) {
+                return Some(Refusal::BytesMax);
+            }
+        }
+        None
+    }
+
+    fn keep(&mut self, seq: u64, body: &Body<'_>) -> u64 {
+        match (self.storage, *body) {
+            (Storage::File, Body::Placed { place, .. }) => place,
+            (Storage::Memory, Body::Held { headers, payload }) => {
+                self.arena.append(seq, headers, payload)
+            }
+            (storage, _) => panic!("the body of a message is not that of {storage:?} storage"),
+        }
+    }
+
+    fn pass(&mut self, time_ns: u64, msg_id: &[u8]) -> Outcome {
+        if let Some(seq) = self.duplicate_of(msg_id, time_ns) {
+            return Outcome::Duplicate { seq };
+        }
+        if self.last_seq >= SEQUENCE_MAX {
+            return Outcome::Refused(Refusal::NoSequenceLeft);
+        }
+        let seq = self.last_seq + 1;
+        self.advance(seq, time_ns, msg_id);
+        Outcome::Stored { seq }
+    }
+
+    fn advance(&mut self, seq: u64, time_ns: u64, msg_id: &[u8]) {
+        self.last_seq = seq;
+        self.last_time_ns = Some(time_ns);
+        if !msg_id.is_empty() {
+            self.duplicates.add(msg_id, seq, time_ns);
+        }
+    }
+
+    fn skip(&mut self, last_seq: u64, time_ns: u64) {
+        if last_seq > self.last_seq {
+            self.last_seq = last_seq.min(SEQUENCE_MAX);
+            self.last_time_ns.get_or_insert(time_ns);
+        }
+    }
+
+    fn roll_up(&mut self, rollup: Rollup, subject: u32, seq: u64, removed: &mut Removed) {
+        match rollup {
+            Rollup::None => {}
+            Rollup::Subject => {
+                while self.subjects.get(subject).first < seq {
+                    self.take(self.subjects.get(subject).first, removed);
+                }
+            }
+            Rollup::All => self.purge_below(seq, removed),
+        }
+    }
+
+    fn purge(&mut self, purge: Purge<'_>, removed: &mut Removed) {
+        let is_all = is_all(purge.filter);
+        match purge.below_seq {
+            1 => {}
+            0 if is_all && purge.keep == 0 => self.purge_all(removed),
+            below_seq if is_all && below_seq > self.last_seq => {
+                self.purge_all(removed);
+                // As far as the sequences go: a first message may be asked for anywhere.
+                self.last_seq = (below_seq - 1).min(SEQUENCE_MAX);
+                self.first_seq = self.last_seq + 1;
+            }
+            below_seq if is_all && below_seq > 0 => self.purge_below(below_seq, removed),
+            _ => self.purge_matching(purge, removed),
+        }
+    }
+
+    fn purge_all(&mut self, removed: &mut Removed) {
+        if self.messages.count() > 0 {
+            removed.messages = self.messages.count();
+            removed.bytes = self.bytes;
+            removed.add_range(self.first_seq..=self.last_seq);
+        }
+        self.messages.clear();
+        self.subjects.clear();
+        self.arena.clear();
+        self.deadlines.clear();
+        self.bytes = 0;
+        self.first_seq = self.last_seq + 1;
+    }
+
+    fn purge_below(&mut self, below_seq: u64, removed: &mut Removed) {
+        let mut gone = Removed::default();
+        let below_seq = below_seq + u64::from(planted::is(Bug::PurgeTakesOneMore));
+        while let Some(seq) = self.messages.first().filter(|&seq| seq < below_seq) {
+            self.take(seq, &mut gone);
+        }
+        let Some(first) = gone.ranges.first() else { return };
+        // Where gaps were is nothing left either.
+        removed.add_range(*first.start()..=below_seq - 1);
+        removed.messages += gone.messages;
+        removed.bytes += gone.bytes;
+    }
+
+    fn purge_matching(&mut self, purge: Purge<'_>, removed: &mut Removed) {
+        let is_live = |seq| self.messages.contains(seq);
+        let matching = self.subjects.matching(purge.filter).map(|id| self.subjects.get(id));
+        let mut due: Vec<u64> = matching.flat_map(|subject| subject.sequences(is_live)).collect();
+        due.sort_unstable();
+        due.truncate(due.len().saturating_sub(purge.keep as usize));
+        let below_seq = if purge.below_seq > 0 { purge.below_seq } else { u64::MAX };
+        for seq in due.into_iter().take_while(|&seq| seq < below_seq) {
+            self.take(seq, removed);
+        }
+    }
+
+    /// Removes what is due, or names it where a marker is to take its place.
+    fn expire(&mut self, now_ns: u64, removed: &mut Removed) -> Vec<u64> {
+        let mut expiring = Vec::new();
+        if self.limits.age_max_ns > 0
+            && let Some(oldest_ns) = now_ns.checked_sub(self.limits.age_max_ns)
+        {
+            self.expire_by_age(oldest_ns, removed, &mut expiring);
+        }
+        let due = self.deadlines.take_due(now_ns, |seq| self.messages.contains(seq));
+        for (seq, end_ns) in due {
+            if !self.end(seq, removed, &mut expiring) {
+                self.deadlines.put_back(end_ns, seq);
+            }
+        }
+        expiring.sort_unstable();
+        expiring.dedup();
+        expiring
+    }
+
+    /// From the first message on, up to one that is younger: time ascends with the sequence.
+    fn expire_by_age(&mut self, oldest_ns: u64, removed: &mut Removed, expiring: &mut Vec<u64>) {
+        let mut from = self.age_checked_seq;
+        loop {
+            let next = self.messages.iter_from(from).next();
+            let Some((seq, slot)) = next else { return };
+            let is_exempt = slot.is(Slot::NEVER_EXPIRES) && !planted::is(Bug::NeverExpiresIgnored);
+            if !is_exempt && slot.time_ns > oldest_ns {
+                return;
+            }
+            if !is_exempt {
+                self.end(seq, removed, expiring);
+            }
+            from = seq + 1;
+            if expiring.is_empty() {
+                self.age_checked_seq = from;
+            }
+        }
+    }
+
+    /// Ends a message that is due; false if a marker is to do so.
+    fn end(&mut self, seq: u64, removed: &mut Removed, expiring: &mut Vec<u64>) -> bool {
+        let needs_marker = self.limits.marks_expiry
+            && self.messages.get(seq).is_some_and(|slot| {
+                !slot.is(Slot::IS_MARKER) && self.subjects.get(slot.subject).count == 1
+            });
+        if needs_marker {
+            expiring.push(seq);
+        } else {
+            self.take(seq, removed);
+        }
+        !needs_marker
+    }
+
+    fn limit(&mut self, limits: Limits, removed: &mut Removed) {
+        let before = std::mem::replace(&mut self.limits, limits);
+        self.duplicates.set_window(limits.duplicate_window_ns);
+        self.enforce_stream(removed);
+        let (per_subject, before) = (limits.msgs_per_subject_max, before.msgs_per_subject_max);
+        if per_subject > 0 && (before == 0 || per_subject < before) {
+            let all: Vec<u32> = self.subjects.matching(b">").collect();
+            for subject in all {
+                self.enforce_subject(subject, removed);
+            }
+        }
+    }
+
+    fn enforce_subject(&mut self, subject: u32, removed: &mut Removed) {
+        let max = self.limits.msgs_per_subject_max;
+        while max > 0 && self.subjects.get(subject).count > max {
+            self.take(self.subjects.get(subject).first, removed);
+        }
+    }
+
+    fn enforce_stream(&mut self, removed: &mut Removed) {
+        let Limits { msgs_max, bytes_max, discard, .. } = self.limits;
+        if discard != Discard::Old {
+            return;
+        }
+        let is_over = |stream: &Self| {
+            (msgs_max > 0 && stream.messages.count() > msgs_max)
+                || (bytes_max > 0 && stream.bytes > bytes_max)
+        };
+        while is_over(self)
+            && let Some(seq) = self.messages.first()
+        {
+            self.take(seq, removed);
+        }
+    }
+
+    /// Takes a message out, wherever it is known.
+    fn take(&mut self, seq: u64, removed: &mut Removed) {
+        let Some(slot) = self.messages.remove(seq) else { return };
+        let messages = &mut self.messages;
+        self.subjects.remove(slot.subject, seq, |seq| messages.contains(seq));
+        if slot.is(Slot::HAS_TTL) {
+            self.deadlines.forget(|seq| messages.contains(seq));
+        }
+        if self.storage == Storage::Memory {
+            let is_at = |seq, place| messages.get(seq).is_some_and(|slot| slot.place == place);
+            for (moved, place) in self.arena.release(slot.place, is_at) {
+                if !planted::is(Bug::MovedMessageLost) {
+                    messages.set_place(moved, place);
+                }
+            }
+        }
+        self.bytes -= slot.bytes;
+        removed.add(seq, slot.bytes);
+    }
+
+    fn settle(&mut self) {
+        match self.messages.first() {
+            Some(seq) => self.first_seq = seq,
+            // A stream to which nothing has happened shows no first sequence.
+            None if self.first_seq == 0 && self.last_seq == 0 => {}
+            None => self.first_seq = self.last_seq + 1,
+        }
+    }
+}
+
+fn flags(message: &Message<'_>) -> u32 {
+    let lifetime = match message.lifetime {
+        Lifetime::Limits => 0,
+        Lifetime::Ttl { .. } => Slot::HAS_TTL,
+        Lifetime::Never => Slot::NEVER_EXPIRES,
+    };
+    lifetime | if message.is_marker { Slot::IS_MARKER } else { 0 }
+}
+
+/// Whether a filter is none.
+fn is_all(filter: &[u8]) -> bool {
+    matches!(filter, b"" | b">")
+}
