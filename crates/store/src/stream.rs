@@ -5,8 +5,8 @@
 //! writes to no disk and knows no consumer. Whoever proposes an entry decides its time, the machine
 //! decides what goes.
 //!
-//! Beside its bytes a message takes 22 bytes, 28 where messages are seconds apart, and 16 more where
-//! its bytes are here; a subject takes 56 beside its text (`tests/stream.rs` measures it).
+//! Beside its bytes a message takes 22 bytes, 28 where messages are seconds apart, and 16 more
+//! where its bytes are here; a subject takes 56 beside its text (`examples/stream_figures.rs`).
 //!
 //! Bounds of its parts are small in this crate's own tests, so that short tests meet them;
 //! `tests/stream.rs` meets the real ones.
