@@ -1,4 +1,12 @@
-//! Numbers in bytes, little endian.
+//! Numbers in bytes, little endian, and the check of bytes in their place.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The check of what stands at `offset` of a file with this seed: bytes in another place, or of
+/// another file, do not check.
+pub(crate) fn check_at(bytes: &[u8], seed: u64, offset: usize) -> u64 {
+    xxh3_64_with_seed(bytes, seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
 
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array_at(bytes, at))

@@ -7,6 +7,9 @@
 //!     zeros up to 2048, then the same again
 //! ```
 
+use std::fmt;
+use std::path::Path;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bytes::u64_at;
@@ -26,6 +29,21 @@ pub(crate) enum Found<'a> {
     Version(u8),
     /// Nothing.
     Nothing,
+}
+
+/// Says that a file is of a format that this program does not know.
+pub(crate) fn show_version(
+    formatter: &mut fmt::Formatter<'_>,
+    file: &Path,
+    version: u8,
+    known: u8,
+) -> fmt::Result {
+    write!(
+        formatter,
+        "{}: format {version}, and this program knows {known}: open the store with the program \
+         that wrote it",
+        file.display()
+    )
 }
 
 pub(crate) fn encode(name: [u8; 7], version: u8, fields: &[u8]) -> Vec<u8> {

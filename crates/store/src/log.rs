@@ -25,6 +25,7 @@ use scan::Scan;
 use keelback_planted::{self as planted, Bug};
 
 use crate::disk::{Disk, File, read_up_to};
+use crate::header_block;
 
 pub use header::VERSION;
 
@@ -88,12 +89,9 @@ impl fmt::Display for LogError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disk { doing, error } => write!(formatter, "{doing}: {error}"),
-            Self::Version { file, version } => write!(
-                formatter,
-                "{}: format {version}, and this program knows {VERSION}: open the store with the \
-                 program that wrote it",
-                file.display()
-            ),
+            Self::Version { file, version } => {
+                header_block::show_version(formatter, file, *version, VERSION)
+            }
             Self::TooLong { bytes } => {
                 write!(formatter, "an entry of {bytes} bytes: the most is {BODY_BYTES_MAX}")
             }

@@ -57,12 +57,9 @@ impl fmt::Display for ManifestError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disk { path, error } => write!(formatter, "{}: {error}", path.display()),
-            Self::Version { path, version } => write!(
-                formatter,
-                "{}: format {version}, and this program knows {VERSION}: open the store with the \
-                 program that wrote it",
-                path.display()
-            ),
+            Self::Version { path, version } => {
+                header_block::show_version(formatter, path, *version, VERSION)
+            }
             Self::Lost { folder } => {
                 write!(formatter, "{}: both manifests are damaged", folder.display())
             }

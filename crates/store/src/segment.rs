@@ -103,12 +103,9 @@ impl fmt::Display for SegmentError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disk { path, error } => write!(formatter, "{}: {error}", path.display()),
-            Self::Version { path, version } => write!(
-                formatter,
-                "{}: format {version}, and this program knows {VERSION}: open the store with the \
-                 program that wrote it",
-                path.display()
-            ),
+            Self::Version { path, version } => {
+                header_block::show_version(formatter, path, *version, VERSION)
+            }
             Self::NotThis { path } => {
                 write!(formatter, "{}: no segment of this stream, or damaged", path.display())
             }

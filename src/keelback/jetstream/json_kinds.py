@@ -9,6 +9,7 @@ Source: Go 1.27 `encoding/json`.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast, get_args, get_type_hints
 
@@ -55,12 +56,13 @@ def _plain(value: object) -> object:
     return value
 
 
-class Kind:
+class Kind(ABC):
     """One Go type."""
 
     def __init__(self, go: str) -> None:
         self.go = go
 
+    @abstractmethod
     def read(self, raw: bytes, path: Path, before: Any) -> Any:  # noqa: ANN401 - of many types
         """The value of `raw`, valid JSON without white space around it.
 
@@ -72,7 +74,6 @@ class Kind:
         Raises:
             JsonError: it is not of this kind.
         """
-        raise NotImplementedError
 
     def wrong(self, raw: bytes, path: Path, what: str = "") -> JsonError:
         """The complaint about a value of another type."""

@@ -15,9 +15,8 @@
 //! hides no other entry.
 
 use keelback_planted::{self as planted, Bug};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::bytes::{u32_at, u64_at};
+use crate::bytes::{check_at, u32_at, u64_at};
 use crate::log::LogError;
 
 /// What comes before a body (bytes).
@@ -66,13 +65,13 @@ pub(super) fn seal(entries: &mut [u8], seed: u64, batch: u32, batch_start: u32) 
         let body_bytes = u32_at(entries, at + 8) as usize;
         let end = at + padded(body_bytes);
         let is_last = end == entries.len();
-        let place = seed_at(seed, batch_start as usize + at);
-        let body_check = xxh3_64_with_seed(&entries[at + HEAD_BYTES..end], place);
+        let place = batch_start as usize + at;
+        let body_check = check_at(&entries[at + HEAD_BYTES..end], seed, place);
         entries[at + 16..at + 20].copy_from_slice(&batch.to_le_bytes());
         let marked = batch_start | u32::from(is_last);
         entries[at + 20..at + 24].copy_from_slice(&marked.to_le_bytes());
         entries[at + 24..at + 32].copy_from_slice(&body_check.to_le_bytes());
-        let head_check = xxh3_64_with_seed(&entries[at + 8..at + HEAD_BYTES], place);
+        let head_check = check_at(&entries[at + 8..at + HEAD_BYTES], seed, place);
         entries[at..at + 8].copy_from_slice(&head_check.to_le_bytes());
         at = end;
     }
@@ -81,7 +80,7 @@ pub(super) fn seal(entries: &mut [u8], seed: u64, batch: u32, batch_start: u32) 
 /// The head at `offset` of a file's bytes; `None` when there is none.
 pub(super) fn head_at(file: &[u8], seed: u64, offset: usize) -> Option<Head> {
     let head = file.get(offset..offset.checked_add(HEAD_BYTES)?)?;
-    if xxh3_64_with_seed(&head[8..], seed_at(seed, offset)) != u64_at(head, 0) {
+    if check_at(&head[8..], seed, offset) != u64_at(head, 0) {
         return None;
     }
     let start = u32_at(head, 20);
@@ -104,10 +103,6 @@ pub(super) fn body_at<'a>(
 ) -> Option<&'a [u8]> {
     let padded_body =
         file.get(offset + HEAD_BYTES..offset.checked_add(padded(head.body_bytes))?)?;
-    let is_whole = xxh3_64_with_seed(padded_body, seed_at(seed, offset)) == head.body_check;
+    let is_whole = check_at(padded_body, seed, offset) == head.body_check;
     (is_whole || planted::is(Bug::BodyUnchecked)).then(|| &padded_body[..head.body_bytes])
-}
-
-fn seed_at(seed: u64, offset: usize) -> u64 {
-    seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

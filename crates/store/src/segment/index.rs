@@ -13,10 +13,9 @@
 use std::collections::BTreeMap;
 
 use keelback_planted::{self as planted, Bug};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::record::{ALIGNMENT, Kind};
-use crate::bytes::{i64_at, u16_at, u32_at, u64_at};
+use crate::bytes::{check_at, i64_at, u16_at, u32_at, u64_at};
 
 /// At the very end of a sealed segment (bytes).
 pub(super) const TRAILER_BYTES: usize = 40;
@@ -113,19 +112,19 @@ impl Index {
         }
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
         let mut trailer = MAGIC.to_vec();
-        let check = xxh3_64_with_seed(&bytes, seed_at(seed, start));
+        let check = check_at(&bytes, seed, start);
         for number in [start as u64, bytes.len() as u64, check] {
             trailer.extend_from_slice(&number.to_le_bytes());
         }
-        let place = seed_at(seed, start + bytes.len());
-        trailer.extend_from_slice(&xxh3_64_with_seed(&trailer, place).to_le_bytes());
+        let place = start + bytes.len();
+        trailer.extend_from_slice(&check_at(&trailer, seed, place).to_le_bytes());
         bytes.extend_from_slice(&trailer);
         bytes
     }
 
     /// Reads an index; `None` when it is not as it was written.
     pub(super) fn decode(bytes: &[u8], trailer: &[u8], seed: u64, start: usize) -> Option<Self> {
-        let is_whole = xxh3_64_with_seed(bytes, seed_at(seed, start)) == u64_at(trailer, 24);
+        let is_whole = check_at(bytes, seed, start) == u64_at(trailer, 24);
         if !is_whole && !planted::is(Bug::IndexUnchecked) || bytes.len() < 8 {
             return None;
         }
@@ -157,12 +156,8 @@ impl Index {
 pub(super) fn trailer(trailer: &[u8], seed: u64, at: usize) -> Option<(usize, usize)> {
     let is_whole = trailer.len() == TRAILER_BYTES
         && trailer.starts_with(MAGIC)
-        && xxh3_64_with_seed(&trailer[..32], seed_at(seed, at)) == u64_at(trailer, 32);
+        && check_at(&trailer[..32], seed, at) == u64_at(trailer, 32);
     let (start, length) =
         (u64_at(trailer.get(..TRAILER_BYTES)?, 8) as usize, u64_at(trailer, 16) as usize);
     (is_whole && start.checked_add(length) == Some(at)).then_some((start, length))
-}
-
-fn seed_at(seed: u64, offset: usize) -> u64 {
-    seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

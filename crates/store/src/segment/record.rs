@@ -18,9 +18,8 @@
 //! last sequence (u64) of those that are gone from its own sequence on.
 
 use keelback_planted::{self as planted, Bug};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::bytes::{i64_at, u16_at, u32_at, u64_at};
+use crate::bytes::{check_at, i64_at, u16_at, u32_at, u64_at};
 
 /// What comes before a body (bytes).
 pub(super) const HEAD_BYTES: usize = 48;
@@ -96,8 +95,8 @@ pub(super) fn append(file: &mut Vec<u8>, seed: u64, offset: usize, record: &Reco
     }
     let body_bytes = file.len() - start - HEAD_BYTES;
     file.resize(start + HEAD_BYTES + body_bytes.next_multiple_of(ALIGNMENT), 0);
-    let place = seed_at(seed, offset);
-    let body_check = xxh3_64_with_seed(&file[start + HEAD_BYTES..], place);
+    let place = offset;
+    let body_check = check_at(&file[start + HEAD_BYTES..], seed, place);
     let head = &mut file[start..start + HEAD_BYTES];
     head[8..16].copy_from_slice(&body_check.to_le_bytes());
     head[16..24].copy_from_slice(&record.sequence.to_le_bytes());
@@ -107,14 +106,14 @@ pub(super) fn append(file: &mut Vec<u8>, seed: u64, offset: usize, record: &Reco
     head[40..44].copy_from_slice(&record.ttl_s.to_le_bytes());
     head[44..46].copy_from_slice(&(record.subject.len() as u16).to_le_bytes());
     head[46] = u8::from(record.kind == Kind::Tombstone);
-    let head_check = xxh3_64_with_seed(&head[8..], place);
+    let head_check = check_at(&head[8..], seed, place);
     head[..8].copy_from_slice(&head_check.to_le_bytes());
 }
 
 /// The head at the beginning of `bytes`, which stand at `offset`; `None` when it does not check.
 pub(super) fn head(bytes: &[u8], seed: u64, offset: usize) -> Option<Head> {
     let head = bytes.get(..HEAD_BYTES)?;
-    if xxh3_64_with_seed(&head[8..], seed_at(seed, offset)) != u64_at(head, 0) {
+    if check_at(&head[8..], seed, offset) != u64_at(head, 0) {
         return None;
     }
     let kind = match head[46] {
@@ -142,7 +141,7 @@ pub(super) fn body<'a>(
     head: &Head,
 ) -> Option<Record<'a>> {
     let padded = bytes.get(HEAD_BYTES..head.record_bytes())?;
-    let is_whole = xxh3_64_with_seed(padded, seed_at(seed, offset)) == head.body_check;
+    let is_whole = check_at(padded, seed, offset) == head.body_check;
     if !is_whole && !planted::is(Bug::RecordUnchecked) {
         return None;
     }
@@ -150,8 +149,4 @@ pub(super) fn body<'a>(
     let (headers, payload) = rest.split_at(head.header_bytes);
     let Head { kind, sequence, time_ns, ttl_s, .. } = *head;
     Some(Record { kind, sequence, time_ns, ttl_s, subject, headers, payload })
-}
-
-fn seed_at(seed: u64, offset: usize) -> u64 {
-    seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
