@@ -25,6 +25,7 @@ __all__ = [
     "Pipe",
     "Plane",
     "Refusal",
+    "Request",
     "ServerInfo",
     "SlowConsumer",
     "SubscriptionInfo",
@@ -280,6 +281,21 @@ class SlowConsumer:
     reason: str
 
 @final
+class Request:
+    """A message to a subject that Python serves (`Plane.serve_requests`).
+
+    `reply` is "" and `headers` empty when it has none; `connection` is 0 when the server published
+    it. Requests that gather unanswered are dropped beyond 10,000, or 64 MiB.
+    """
+
+    account: str
+    subject: str
+    reply: str
+    headers: bytes
+    payload: bytes
+    connection: int
+
+@final
 class LogFull:
     """The log file grew beyond `size_limit`; told once, until `Plane.set_log` is called again."""
 
@@ -510,9 +526,28 @@ class Plane:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_pipe(self) -> Pipe: ...
+    def serve_requests(self, account: str, subject: str) -> None:
+        """Have `take_events` give the messages to a subject, which may have wildcards.
+
+        Raises:
+            CoreError: no such subject can be.
+        """
+
+    def publish(
+        self, account: str, subject: str, payload: bytes, *, reply: str = "", headers: bytes = b""
+    ) -> None:
+        """Publish a message of the server's own; from any thread.
+
+        `headers` is a whole block, with its first line and the blank one. An account that is gone
+        hears nothing.
+
+        Raises:
+            CoreError: nobody can publish to this subject.
+        """
+
     def take_events(
         self, at_most: int = 1024
-    ) -> list[AuthRequest | SlowConsumer | LogFull | LogLine]:
+    ) -> list[AuthRequest | SlowConsumer | Request | LogFull | LogLine]:
         """Take the oldest events, as many as there are or `at_most`."""
 
     def admit(self, admissions: list[Admission]) -> None: ...

@@ -124,6 +124,43 @@ pub(crate) struct LogLine {
     text: String,
 }
 
+/// A request to answer.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct Request(events::Request);
+
+#[pymethods]
+impl Request {
+    #[getter]
+    fn account(&self) -> &str {
+        &self.0.account
+    }
+
+    #[getter]
+    fn subject(&self) -> String {
+        String::from_utf8_lossy(&self.0.subject).into_owned()
+    }
+
+    #[getter]
+    fn reply(&self) -> String {
+        String::from_utf8_lossy(&self.0.reply).into_owned()
+    }
+
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.headers)
+    }
+
+    #[getter]
+    fn payload<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.payload)
+    }
+
+    #[getter]
+    fn connection(&self) -> u64 {
+        self.0.connection
+    }
+}
+
 /// An event as Python sees it.
 pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
     Ok(match event {
@@ -150,6 +187,7 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             };
             Py::new(py, record)?.into_any()
         }
+        Event::Request(request) => Py::new(py, Request(request))?.into_any(),
         Event::LogFull => Py::new(py, LogFull)?.into_any(),
         Event::Log { level, text } => {
             Py::new(py, LogLine { level: level.label(), text })?.into_any()

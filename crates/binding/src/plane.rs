@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use keelback_engine::events::Events;
+use keelback_engine::lock;
 use keelback_engine::log::{Format, Level, Levels, Output};
+use keelback_engine::receiver::{Message, PythonReceiver, Subscribed};
 use keelback_engine::settings::Settings;
 use keelback_reactor::{Reactor, Waker};
 use pyo3::prelude::*;
@@ -27,6 +29,8 @@ pub(crate) struct Plane {
     reactor: Reactor,
     events: Arc<Events>,
     waker: Arc<Waker>,
+    /// What Python serves.
+    served: Mutex<Vec<Subscribed>>,
 }
 
 #[pymethods]
@@ -51,7 +55,7 @@ impl Plane {
             let wake = waker.clone();
             let events = Arc::new(Events::new(Box::new(move || wake.wake())));
             let reactor = Reactor::start(threads, settings, events.clone())?;
-            Ok(Self { reactor, events, waker })
+            Ok(Self { reactor, events, waker, served: Mutex::default() })
         })
     }
 
@@ -133,6 +137,43 @@ impl Plane {
 
     fn set_system_account(&self, py: Python<'_>, name: &str) {
         py.detach(|| self.reactor.hub().set_system_account(name));
+    }
+
+    fn serve_requests(&self, py: Python<'_>, account: &str, subject: &str) -> PyResult<()> {
+        let served = py.detach(|| {
+            let hub = self.reactor.hub();
+            let receiver = Arc::new(PythonReceiver(self.events.clone()));
+            let account = hub.add_account(account);
+            Subscribed::new(account, &[subject.as_bytes()], receiver, hub.threads)
+        });
+        let Ok(served) = served else {
+            return Err(CoreError::new_err(format!("{subject:?} is no subject to subscribe to")));
+        };
+        lock(&self.served).push(served);
+        Ok(())
+    }
+
+    #[pyo3(signature = (account, subject, payload, *, reply="", headers=b"".as_slice()))]
+    fn publish(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        subject: &str,
+        payload: &[u8],
+        reply: &str,
+        headers: &[u8],
+    ) -> PyResult<()> {
+        if !keelback_subject::is_valid_literal(subject.as_bytes()) {
+            return Err(CoreError::new_err(format!("{subject:?} is no subject to publish to")));
+        }
+        py.detach(|| {
+            let account = self.reactor.hub().account(account);
+            let message = Message { reply: reply.as_bytes(), headers, payload };
+            if let Some(account) = account {
+                self.reactor.publish(&account, subject.as_bytes(), &message);
+            }
+        });
+        Ok(())
     }
 
     fn open_pipe(&self, py: Python<'_>) -> PyResult<Pipe> {

@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::identity::{Encryption, Identity};
 use crate::lock;
 use crate::outbound::Outbound;
+use crate::receiver::Receiver;
 
 /// What carries a connection's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +170,8 @@ pub struct Connection {
     identity: RwLock<Option<Arc<Identity>>>,
     encryption: OnceLock<Box<Encryption>>,
     policy: RwLock<Option<Arc<Policy>>>,
+    /// Takes messages in the place of a peer.
+    pub(crate) receiver: Option<Arc<dyn Receiver>>,
 }
 
 impl Connection {
@@ -202,6 +205,7 @@ impl Connection {
             identity: RwLock::new(None),
             encryption: OnceLock::new(),
             policy: RwLock::new(None),
+            receiver: None,
         }
     }
 

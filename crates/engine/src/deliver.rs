@@ -5,9 +5,10 @@ use std::sync::Arc;
 use keelback_planted::{self as planted, Bug};
 
 use crate::client::Client;
+use crate::receiver::Received;
 use crate::stage::{SHARE_BYTES_MIN, STAGE_BYTES_MAX};
 use crate::subscription::Claim;
-use crate::targets::{Group, Member, Targets};
+use crate::targets::{Group, Member, Targets, encode_prefix};
 use crate::worker::{NO_HEADERS, RunMessage, Worker};
 
 /// Payloads from this size on are written straight from the input (measured: -18 % processor
@@ -37,7 +38,7 @@ impl Worker {
         self.run.tail_bytes = 0;
     }
 
-    fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         client: &mut Client,
         targets: &Targets,
@@ -57,6 +58,12 @@ impl Worker {
             for message in messages {
                 taken += usize::from(self.deliver_queue(client, members, message, input));
             }
+        }
+        for receiver in &targets.receivers {
+            let (account, connection) = (&client.account, client.connection.id);
+            let subject = &*targets.subject;
+            receiver.receive(self, &Received { account, connection, subject, messages, input });
+            taken += messages.len();
         }
         // A client that wants to hear of this has runs of one message, unless somebody else
         // certainly takes them.
@@ -87,6 +94,25 @@ impl Worker {
             return taken;
         }
         self.share_run(group, messages, input, client, &is_own)
+    }
+
+    /// Delivers a message of the server's own to the only one who wants it.
+    pub(crate) fn deliver_to_one(
+        &mut self,
+        client: &Client,
+        sub: &crate::subscription::SubRef,
+        subject: &[u8],
+        message: RunMessage,
+        input: &[u8],
+    ) {
+        let connection = &sub.connection;
+        if connection.is_closing() {
+            return;
+        }
+        sub.count(1);
+        let has_headers = connection.has_headers.load(std::sync::atomic::Ordering::Relaxed);
+        let prefix = encode_prefix(subject, sub.sid());
+        self.copy_run(client, connection, (&prefix, has_headers), &[message], input);
     }
 
     /// Encodes a run for one connection alone, into its stage.

@@ -11,6 +11,10 @@ use crate::log::Level;
 /// Log lines that wait for Python at most; more are counted and dropped.
 const LOG_LINES_MAX: usize = 10_000;
 
+/// Requests that wait for Python at most (count, bytes); more are dropped, as in nats-server.
+const REQUESTS_MAX: usize = 10_000;
+const REQUEST_BYTES_MAX: usize = 64 << 20;
+
 /// A CONNECT that Python must decide.
 #[derive(Clone, Debug)]
 pub struct AuthRequest {
@@ -61,6 +65,8 @@ pub enum Event {
     },
     /// The log file reached its size; told once for each file.
     LogFull,
+    /// Answer a request.
+    Request(Request),
     /// A line of the log, when no file takes it.
     Log {
         /// Its level.
@@ -70,28 +76,79 @@ pub enum Event {
     },
 }
 
+/// A message to a subject that Python serves.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where it was published.
+    pub account: String,
+    /// Under which subject.
+    pub subject: Vec<u8>,
+    /// Where the answer goes; empty for nowhere.
+    pub reply: Vec<u8>,
+    /// The header block; empty without one.
+    pub headers: Vec<u8>,
+    /// The message without its headers.
+    pub payload: Vec<u8>,
+    /// By which connection; 0 by the server.
+    pub connection: u64,
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.subject.len()
+            + self.reply.len()
+            + self.headers.len()
+            + self.payload.len()
+    }
+}
+
 /// The queue.
 pub struct Events {
-    queue: Mutex<VecDeque<Event>>,
+    queue: Mutex<Queue>,
     dropped: AtomicU64,
+    dropped_requests: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    requests: usize,
+    request_bytes: usize,
 }
 
 impl Events {
     /// An empty queue; `wake` is called when it stops being empty.
     pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { queue: Mutex::new(VecDeque::new()), dropped: AtomicU64::new(0), wake }
+        Self {
+            queue: Mutex::default(),
+            dropped: AtomicU64::new(0),
+            dropped_requests: AtomicU64::new(0),
+            wake,
+        }
     }
 
     /// Adds one.
     pub fn push(&self, event: Event) {
         let mut queue = lock(&self.queue);
-        if matches!(event, Event::Log { .. }) && queue.len() >= LOG_LINES_MAX {
+        if matches!(event, Event::Log { .. }) && queue.events.len() >= LOG_LINES_MAX {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let was_empty = queue.is_empty();
-        queue.push_back(event);
+        if let Event::Request(request) = &event {
+            let bytes = request.bytes();
+            let is_full =
+                queue.requests >= REQUESTS_MAX || queue.request_bytes + bytes > REQUEST_BYTES_MAX;
+            if is_full && queue.requests > 0 {
+                self.dropped_requests.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            queue.requests += 1;
+            queue.request_bytes += bytes;
+        }
+        let was_empty = queue.events.is_empty();
+        queue.events.push_back(event);
         drop(queue);
         if was_empty {
             (self.wake)();
@@ -101,9 +158,20 @@ impl Events {
     /// Takes up to `at_most`, oldest first, and whether more are left.
     pub fn take(&self, at_most: usize) -> (Vec<Event>, bool) {
         let mut queue = lock(&self.queue);
-        let count = queue.len().min(at_most);
-        let events = queue.drain(..count).collect();
-        (events, !queue.is_empty())
+        let count = queue.events.len().min(at_most);
+        let events: Vec<_> = queue.events.drain(..count).collect();
+        for event in &events {
+            if let Event::Request(request) = event {
+                queue.requests -= 1;
+                queue.request_bytes -= request.bytes();
+            }
+        }
+        (events, !queue.events.is_empty())
+    }
+
+    /// Requests lost because Python was too slow.
+    pub fn dropped_requests(&self) -> u64 {
+        self.dropped_requests.load(Ordering::Relaxed)
     }
 
     /// Log lines lost because nobody took them.

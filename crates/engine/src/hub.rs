@@ -45,7 +45,7 @@ pub struct Totals {
 
 /// One server, as its threads share it.
 pub struct Hub {
-    /// Reactor threads.
+    /// Threads that have a worker, the server's own included.
     pub threads: usize,
     /// What Python is told.
     pub events: Arc<Events>,

@@ -111,6 +111,7 @@ impl Worker {
         }
         self.close_run(client, input);
         self.flush_borrowed(input);
+        self.publish_waiting();
         if at > 0 {
             client.keepalive.last_in = self.now;
         }

@@ -9,6 +9,7 @@ use foldhash::HashSet;
 use keelback_interest::Matched;
 use smallvec::{SmallVec, smallvec};
 
+use crate::receiver::Receiver;
 use crate::subscription::SubRef;
 
 /// What stands before a message's `reply size`.
@@ -47,6 +48,10 @@ pub struct Targets {
     pub checked: Vec<Member>,
     /// Queue groups; one member of each gets a message.
     pub queues: Vec<Vec<Member>>,
+    /// What takes them inside the server.
+    pub receivers: Vec<Arc<dyn Receiver>>,
+    /// The subject, for receivers.
+    pub subject: Box<[u8]>,
     /// One connection stands here twice: its messages must come out one by one, in order.
     pub is_interleaved: bool,
 }
@@ -57,6 +62,10 @@ impl Targets {
         let mut targets = Self { is_interleaved: is_any_twice(matched), ..Self::default() };
         let mut by_prefix: HashMap<(Box<[u8]>, bool), usize> = HashMap::default();
         for sub in matched.plain.drain(..) {
+            if let Some(receiver) = &sub.connection.receiver {
+                targets.receivers.push(receiver.clone());
+                continue;
+            }
             let has_headers = sub.connection.has_headers.load(Ordering::Relaxed);
             if sub.is_checked() {
                 targets.checked.push(Member::new(subject, sub));
@@ -92,24 +101,31 @@ impl Targets {
             .drain(..)
             .map(|members| members.into_iter().map(|sub| Member::new(subject, sub)).collect())
             .collect();
+        if !targets.receivers.is_empty() {
+            targets.subject = subject.into();
+        }
         Arc::new(targets)
     }
 
     /// Subscribers and queue groups, as nats-server counts.
     pub fn fanout(&self) -> u64 {
         let plain: usize = self.groups.iter().map(|group| group.subs.len()).sum();
-        (plain + self.checked.len() + self.queues.len()) as u64
+        (plain + self.checked.len() + self.queues.len() + self.receivers.len()) as u64
     }
 
     /// Nobody.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.checked.is_empty() && self.queues.is_empty()
+        self.groups.is_empty()
+            && self.checked.is_empty()
+            && self.queues.is_empty()
+            && self.receivers.is_empty()
     }
 
     /// Whether a message of connection `publisher` certainly reaches somebody else.
     pub fn reaches_beyond(&self, publisher: u64) -> bool {
         let mut plain = self.groups.iter().flat_map(|group| &group.subs);
-        plain.any(|sub| sub.connection.id != publisher && !sub.connection.is_closing())
+        !self.receivers.is_empty()
+            || plain.any(|sub| sub.connection.id != publisher && !sub.connection.is_closing())
     }
 }
 
@@ -123,7 +139,7 @@ impl Member {
     }
 }
 
-fn encode_prefix(subject: &[u8], sid: &[u8]) -> Prefix {
+pub(crate) fn encode_prefix(subject: &[u8], sid: &[u8]) -> Prefix {
     let mut prefix = Prefix::with_capacity(subject.len() + sid.len() + 7);
     for part in [b"HMSG ", subject, b" ", sid, b" "] {
         prefix.extend_from_slice(part);
@@ -132,7 +148,8 @@ fn encode_prefix(subject: &[u8], sid: &[u8]) -> Prefix {
 }
 
 fn is_any_twice(matched: &Matched<SubRef>) -> bool {
-    let all = || matched.plain.iter().chain(matched.queues.iter().flatten());
+    let is_peer = |sub: &&SubRef| sub.connection.receiver.is_none();
+    let all = || matched.plain.iter().chain(matched.queues.iter().flatten()).filter(is_peer);
     let count = all().take(3).count();
     if count < 2 {
         return false;

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::hub::Hub;
 use crate::outbound::Flow;
+use crate::own::Own;
 use crate::settings::Settings;
 use crate::stage::{Flushed, STAGE_BYTES_MAX, Stage};
 use crate::subscription::SubRef;
@@ -65,6 +66,11 @@ impl RunMessage {
     pub fn payload<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         let end = (self.tail_start + self.tail_bytes) as usize - 2;
         &input[end - self.payload_bytes as usize..end]
+    }
+
+    /// The length of the header block.
+    pub fn header_length(&self) -> usize {
+        if self.header_bytes == NO_HEADERS { 0 } else { self.header_bytes as usize }
     }
 
     /// The size of headers and body together, as it was written.
@@ -161,7 +167,8 @@ pub struct Worker {
     has_borrowed: bool,
     cache: Vec<[Option<CacheEntry>; 2]>,
     hasher: foldhash::fast::RandomState,
-    matched: Matched<SubRef>,
+    pub(crate) matched: Matched<SubRef>,
+    pub(crate) own: Own,
     /// Match results asked for since they were last counted, and those that the cache had.
     lookups: u64,
     hits: u64,
@@ -197,6 +204,7 @@ impl Worker {
             cache: Vec::new(),
             hasher: foldhash::fast::RandomState::default(),
             matched: Matched::default(),
+            own: Own::default(),
             lookups: 0,
             hits: 0,
             spare_blocks: VecDeque::new(),
@@ -537,6 +545,7 @@ impl Worker {
     /// After a panic in `ingest`: drops what cannot be sent any more, and writes the rest.
     pub fn reset(&mut self) {
         self.run = Run::default();
+        self.own = Own::default();
         for stage in self.stages.iter_mut().filter(|stage| stage.borrows_input()) {
             stage.clear();
         }
@@ -546,6 +555,7 @@ impl Worker {
     /// After a panic anywhere else: drops all that is staged.
     pub fn drop_staged(&mut self) {
         self.run = Run::default();
+        self.own = Own::default();
         self.staged_bytes = 0;
         self.has_borrowed = false;
         self.dirty.clear();

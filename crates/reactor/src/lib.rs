@@ -19,6 +19,7 @@ mod slot;
 mod snapshot;
 mod socket;
 mod stall;
+mod system;
 mod thread;
 mod throttle;
 mod timers;

@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use keelback_engine::connection::Connection;
 use keelback_engine::events::Events;
 use keelback_engine::gate::Admission;
+use keelback_engine::receiver::Message;
 use keelback_engine::settings::Settings;
-use keelback_engine::{Hub, lock};
+use keelback_engine::{Account, Hub, lock};
 use keelback_wire::errors::ClosedReason;
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -17,6 +18,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use crate::command::{Command, Mailbox};
 use crate::listener::{ListenerOptions, Listening, TlsMode};
 use crate::pipe::PipeShared;
+use crate::system::System;
 use crate::thread::{SharedTls, Thread};
 use crate::throttle::Throttle;
 use crate::tls::TlsConfig;
@@ -35,6 +37,7 @@ pub struct Reactor {
     /// The threads hold them, and close them by letting go.
     listeners: Mutex<Vec<Weak<Listening>>>,
     handles: Mutex<Vec<JoinHandle<()>>>,
+    system: Arc<System>,
 }
 
 impl Reactor {
@@ -48,13 +51,14 @@ impl Reactor {
             0 => cores.min(DEFAULT_THREADS_MAX),
             threads => threads.min(THREADS_MAX),
         };
-        let hub = Arc::new(Hub::new(threads, settings, events, Box::new(fill_random)));
+        let hub = Arc::new(Hub::new(threads + 1, settings, events, Box::new(fill_random)));
         let mailboxes: Arc<[Arc<Mailbox>]> =
             (0..threads).map(|_| Mailbox::new().map(Arc::new)).collect::<io::Result<_>>()?;
         let tls = SharedTls::default();
         let throttle = Arc::new(Throttle::default());
+        let system = Arc::new(System::new(hub.clone(), mailboxes.clone()));
         let (listeners, handles) = (Mutex::default(), Mutex::default());
-        let reactor = Self { hub, mailboxes, tls, throttle, listeners, handles };
+        let reactor = Self { hub, mailboxes, tls, throttle, listeners, handles, system };
         for number in 0..threads {
             let thread = Thread::new(
                 number,
@@ -142,6 +146,11 @@ impl Reactor {
             mailbox.send(Command::AdoptPipe(pipe.clone()));
         }
         Ok(pipe)
+    }
+
+    /// Publishes a message of the server's own in an account.
+    pub fn publish(&self, account: &Arc<Account>, subject: &[u8], message: &Message<'_>) {
+        self.system.act(&mut |worker| worker.publish_own(account, subject, message));
     }
 
     /// Lets a client in that Python was asked about.

@@ -18,11 +18,12 @@ use keelback_planted::{self as planted, Bug};
 use crate::disk::Disk;
 use crate::log::{Entries, Log, LogError, Position, Spare};
 
-/// What became of a submission: the place behind its batch, or why the disk refused.
+/// What became of a submission: where its first entry stands, or why the disk refused.
 pub type Outcome = Result<Position, Arc<LogError>>;
 
-/// Called once with the outcome, on the commit thread: it must not wait for anything.
-pub type Done = Box<dyn FnOnce(&Outcome) + Send>;
+/// Called once with the outcome and what was submitted, on the commit thread: it must not wait for
+/// anything.
+pub type Done = Box<dyn FnOnce(&Outcome, &Entries) + Send>;
 
 /// More waits than may; try again when some of it is done.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ struct Queue {
     waiting: VecDeque<Submission>,
     waiting_bytes: usize,
     trim: Option<Position>,
+    must_sync: bool,
     /// The spare file of the last order, and whether it could be filled.
     filled: Option<(Spare, bool)>,
     is_stopping: bool,
@@ -47,6 +49,12 @@ struct Shared {
     queue: Mutex<Queue>,
     woken: Condvar,
     waiting_bytes_max: usize,
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.trim.is_none() && !self.must_sync && !self.is_stopping
+    }
 }
 
 impl Shared {
@@ -112,6 +120,12 @@ impl<D: Disk + Clone> Committer<D> {
         self.shared.woken.notify_one();
     }
 
+    /// Puts on stable storage what was committed lazily.
+    pub fn sync(&self) {
+        self.shared.queue().must_sync = true;
+        self.shared.woken.notify_one();
+    }
+
     /// Commits what waits, and gives the log back.
     pub fn stop(mut self) -> Option<Log<D>> {
         self.end()
@@ -141,11 +155,12 @@ fn run<D: Disk>(mut log: Log<D>, shared: &Shared, orders: &Sender<Spare>) -> Log
     let mut is_filling = false;
     loop {
         let mut queue = shared.queue();
-        while queue.waiting.is_empty() && queue.trim.is_none() && !queue.is_stopping {
+        while queue.is_idle() {
             queue = shared.woken.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         let waiting = mem::take(&mut queue.waiting);
         let trim = queue.trim.take();
+        let must_sync = mem::take(&mut queue.must_sync);
         let is_stopping = queue.is_stopping && waiting.is_empty() && trim.is_none();
         if let Some((spare, is_ready)) = queue.filled.take() {
             is_filling = false;
@@ -159,6 +174,10 @@ fn run<D: Disk>(mut log: Log<D>, shared: &Shared, orders: &Sender<Spare>) -> Log
         }
         if !waiting.is_empty() {
             commit(&mut log, shared, waiting);
+        }
+        if must_sync {
+            // What it could not sync is given up by the log, and sealed by the next file.
+            let _ = log.sync();
         }
         if let Some(from) = trim {
             // What is left is given up the next time.
@@ -179,7 +198,8 @@ fn commit<D: Disk>(log: &mut Log<D>, shared: &Shared, waiting: VecDeque<Submissi
         appended = appended.and_then(|()| log.append_all(&submission.entries));
     }
     let outcome = match appended {
-        Ok(()) => log.commit().map_err(Arc::new),
+        // A batch stands in one piece.
+        Ok(()) => log.commit().map(|end| end.before(bytes)).map_err(Arc::new),
         Err(error) => {
             log.forget_pending();
             Err(Arc::new(error))
@@ -187,13 +207,15 @@ fn commit<D: Disk>(log: &mut Log<D>, shared: &Shared, waiting: VecDeque<Submissi
     };
     if planted::is(Bug::AnsweredWithEarlierCommit) {
         for late in mem::take(&mut shared.queue().waiting) {
-            (late.done)(&outcome);
+            (late.done)(&outcome, &late.entries);
         }
     }
     shared.queue().waiting_bytes -= bytes;
-    for submission in waiting {
+    let mut at = outcome;
+    for Submission { entries, done } in waiting {
         // One that panics must not take the promise from the others.
-        let _ = catch_unwind(AssertUnwindSafe(|| (submission.done)(&outcome)));
+        let _ = catch_unwind(AssertUnwindSafe(|| done(&at, &entries)));
+        at = at.map(|at| at.behind(entries.bytes()));
     }
 }
 

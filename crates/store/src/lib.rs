@@ -10,6 +10,7 @@ pub mod disk;
 mod header_block;
 pub mod log;
 pub mod manifest;
+pub mod meta;
 pub mod root;
 pub mod segment;
 pub mod stream;

@@ -50,6 +50,8 @@ pub struct Options {
     pub file_bytes: u32,
     /// Files that are kept for reuse instead of being removed.
     pub spares: usize,
+    /// Whether a commit returns before what it wrote is safe: then `sync` makes it so.
+    pub is_lazy: bool,
 }
 
 /// A place in the log. Later places are greater.
@@ -59,6 +61,18 @@ pub struct Position {
     pub file: u64,
     /// From the beginning of the file (bytes).
     pub offset: u64,
+}
+
+impl Position {
+    /// So many bytes further in the same file.
+    pub(crate) fn behind(self, bytes: usize) -> Self {
+        Self { offset: self.offset + bytes as u64, ..self }
+    }
+
+    /// So many bytes back in the same file.
+    pub(crate) fn before(self, bytes: usize) -> Self {
+        Self { offset: self.offset - bytes as u64, ..self }
+    }
 }
 
 /// What keeps a log from being written or opened.
@@ -159,6 +173,26 @@ impl Entries {
     /// What they take in the log (bytes).
     pub fn bytes(&self) -> usize {
         self.0.len()
+    }
+
+    /// They, in order, when the first stands at `first` in the log.
+    pub fn iter_from(&self, first: Position) -> impl Iterator<Item = Entry<'_>> {
+        entry::unsealed(&self.0).map(move |(offset, group, body)| {
+            let at = first.behind(offset);
+            Entry { at, group, body }
+        })
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Entry<'_> {
+    /// Where the next one may begin.
+    pub fn end(&self) -> Position {
+        self.at.behind(entry::padded(self.body.len()))
     }
 }
 
@@ -318,6 +352,19 @@ impl<D: Disk> Log<D> {
         result
     }
 
+    /// Puts on stable storage what lazy commits wrote.
+    ///
+    /// # Errors
+    /// The disk refused: nothing is known about what was committed since the last success.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let synced = active.file.sync();
+        if synced.is_err() {
+            self.give_up();
+        }
+        synced.map_err(disk("sync the log"))
+    }
+
     /// Behind the last batch that is safe.
     pub fn end(&self) -> Position {
         let (file, offset) = match &self.active {
@@ -387,7 +434,8 @@ impl<D: Disk> Log<D> {
         };
         entry::seal(batch, active.header.seed(), active.batch, active.end as u32);
         let at = active.end as u64;
-        let written = if planted::is(Bug::AcknowledgedBeforeSync) {
+        let is_lazy = self.options.is_lazy || planted::is(Bug::AcknowledgedBeforeSync);
+        let written = if is_lazy {
             active.file.write_at(batch, at)
         } else {
             active.file.write_durably_at(batch, at)
@@ -418,6 +466,10 @@ impl<D: Disk> Log<D> {
 
     /// Begins a new file.
     fn roll(&mut self, batch_bytes: usize) -> Result<(), LogError> {
+        if self.options.is_lazy {
+            // The next file says where this one ends: all before must be there.
+            self.sync()?;
+        }
         self.give_up();
         let ordinal = self.take_ordinal();
         let (previous_ordinal, mut previous_end) = self.sealed;

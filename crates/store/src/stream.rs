@@ -19,6 +19,7 @@ mod column;
 mod deadlines;
 mod duplicates;
 mod entry;
+mod limits;
 mod messages;
 mod order;
 mod query;

@@ -8,7 +8,7 @@ use super::*;
 use crate::disk::faulty::{Dice, Faults, FaultyDisk};
 use crate::log::Options;
 
-const OPTIONS: Options = Options { store: 5, file_bytes: 8192, spares: 1 };
+const OPTIONS: Options = Options { store: 5, file_bytes: 8192, spares: 1, is_lazy: false };
 
 type Found = Vec<Vec<u8>>;
 
@@ -48,7 +48,7 @@ fn what_was_answered_survives_a_power_cut_and_answers_keep_the_order() {
             scope.spawn(move || {
                 for number in 0..200_u8 {
                     let answers = answers.clone();
-                    let done = Box::new(move |outcome: &Outcome| {
+                    let done = Box::new(move |outcome: &Outcome, _: &Entries| {
                         assert!(answers.send((sender, number, outcome.is_ok())).is_ok());
                     });
                     assert_eq!(committer.submit(entries(&[sender, number]), done), Ok(()));
@@ -75,7 +75,7 @@ fn what_waits_is_bounded_and_what_was_taken_is_committed_at_the_end() {
     let committer = started(&disk, 300);
     let (go_on, held) = mpsc::channel::<()>();
     let (begun, begins) = mpsc::channel();
-    let blocking = Box::new(move |_: &Outcome| {
+    let blocking = Box::new(move |_: &Outcome, _: &Entries| {
         assert!(begun.send(()).is_ok());
         let _ = held.recv();
     });
@@ -83,7 +83,7 @@ fn what_waits_is_bounded_and_what_was_taken_is_committed_at_the_end() {
     assert!(begins.recv().is_ok());
     // The commit thread is held: from here on all waits.
     let mut taken = 0;
-    while committer.submit(entries(b"more"), Box::new(|_| {})) == Ok(()) {
+    while committer.submit(entries(b"more"), Box::new(|_, _| {})) == Ok(()) {
         taken += 1;
     }
     assert_eq!(taken, 300 / 40);
@@ -104,7 +104,7 @@ fn a_failed_sync_fails_what_waited_for_it_and_nothing_else() {
         let mut kept = Found::new();
         for number in 0..20_u8 {
             let (answer, heard) = mpsc::channel();
-            let done = Box::new(move |outcome: &Outcome| {
+            let done = Box::new(move |outcome: &Outcome, _: &Entries| {
                 assert!(answer.send(outcome.is_ok()).is_ok());
             });
             assert_eq!(committer.submit(entries(&[number]), done), Ok(()));
@@ -125,9 +125,11 @@ fn a_failed_sync_fails_what_waited_for_it_and_nothing_else() {
 fn an_answer_that_panics_harms_no_other() {
     let disk = FaultyDisk::default();
     let committer = started(&disk, 1 << 20);
-    assert_eq!(committer.submit(entries(b"a"), Box::new(|_| panic!("a planted panic"))), Ok(()));
+    assert_eq!(committer.submit(entries(b"a"), Box::new(|_, _| panic!("a planted panic"))), Ok(()));
     let (answer, heard) = mpsc::channel();
-    let done = Box::new(move |outcome: &Outcome| assert!(answer.send(outcome.is_ok()).is_ok()));
+    let done = Box::new(move |outcome: &Outcome, _: &Entries| {
+        assert!(answer.send(outcome.is_ok()).is_ok());
+    });
     assert_eq!(committer.submit(entries(b"b"), done), Ok(()));
     assert_eq!(heard.recv(), Ok(true));
     assert!(committer.stop().is_some());

@@ -58,6 +58,18 @@ pub(super) fn append(batch: &mut Vec<u8>, group: u32, body: &[u8]) -> Result<(),
     Ok(())
 }
 
+/// Entries that `append` wrote and `seal` has not completed: offset, group and body of each.
+pub(super) fn unsealed(batch: &[u8]) -> impl Iterator<Item = (usize, u32, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let head = batch.get(at..at + HEAD_BYTES)?;
+        let (bytes, group) = (u32_at(head, 8) as usize, u32_at(head, 12));
+        let start = at;
+        at += padded(bytes);
+        Some((start, group, &batch[start + HEAD_BYTES..start + HEAD_BYTES + bytes]))
+    })
+}
+
 /// Completes the entries of a batch for their place.
 pub(super) fn seal(entries: &mut [u8], seed: u64, batch: u32, batch_start: u32) {
     let mut at = 0;

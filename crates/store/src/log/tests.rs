@@ -10,7 +10,8 @@ use super::*;
 use crate::disk::faulty::{Dice, Faults, FaultyDisk, ReadFault};
 use crate::disk::real::RealDisk;
 
-const OPTIONS: Options = Options { store: 7, file_bytes: HEADER_BYTES as u32 + 600, spares: 1 };
+const OPTIONS: Options =
+    Options { store: 7, file_bytes: HEADER_BYTES as u32 + 600, spares: 1, is_lazy: false };
 
 type Found = Vec<(u32, Vec<u8>)>;
 

@@ -1,0 +1,49 @@
+//! A stream's limits as bytes: in the log and in manifests.
+
+use super::{Discard, Limits};
+use crate::bytes::Fields;
+
+const MARKS_EXPIRY: u8 = 1;
+
+impl Limits {
+    /// Appends them: five numbers of 8 bytes, what goes when a limit is met (1 byte), flags (1 byte).
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
+        for number in [
+            self.msgs_max,
+            self.bytes_max,
+            self.msgs_per_subject_max,
+            self.age_max_ns,
+            self.duplicate_window_ns,
+        ] {
+            to.extend_from_slice(&number.to_le_bytes());
+        }
+        to.push(match self.discard {
+            Discard::Old => 0,
+            Discard::New => 1,
+            Discard::NewPerSubject => 2,
+        });
+        to.push(if self.marks_expiry { MARKS_EXPIRY } else { 0 });
+    }
+
+    /// Reads them; `None` for what `encode` never writes.
+    pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            msgs_max: fields.u64()?,
+            bytes_max: fields.u64()?,
+            msgs_per_subject_max: fields.u64()?,
+            age_max_ns: fields.u64()?,
+            duplicate_window_ns: fields.u64()?,
+            discard: match fields.u8()? {
+                0 => Discard::Old,
+                1 => Discard::New,
+                2 => Discard::NewPerSubject,
+                _ => return None,
+            },
+            marks_expiry: match fields.u8()? {
+                0 => false,
+                MARKS_EXPIRY => true,
+                _ => return None,
+            },
+        })
+    }
+}
