@@ -25,10 +25,6 @@ pub type Outcome = Result<Position, Arc<LogError>>;
 /// anything.
 pub type Done = Box<dyn FnOnce(&Outcome, &Entries) + Send>;
 
-/// More waits than may; try again when some of it is done.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Full;
-
 struct Submission {
     entries: Entries,
     done: Done,
@@ -96,22 +92,21 @@ impl<D: Disk + Clone> Committer<D> {
         Ok(Self { shared, thread: Some(thread), filler: Some(filler) })
     }
 
-    /// Submits entries; `done` is told when they are safe, or are not.
-    ///
-    /// # Errors
-    /// `Full`: nothing was submitted, and `done` is never called.
-    pub fn submit(&self, entries: Entries, done: Done) -> Result<(), Full> {
+    /// Submits entries; `done` is told when they are safe, or are not. Where more waits than may, it
+    /// is told so at once, on this thread, and nothing was submitted.
+    pub fn submit(&self, entries: Entries, done: Done) {
         let mut queue = self.shared.queue();
         // One submission may always wait, however long it is.
         let is_full = queue.waiting_bytes + entries.bytes() > self.shared.waiting_bytes_max;
         if queue.is_stopping || (is_full && queue.waiting_bytes > 0) {
-            return Err(Full);
+            drop(queue);
+            done(&Err(Arc::new(LogError::Busy)), &entries);
+            return;
         }
         queue.waiting_bytes += entries.bytes();
         queue.waiting.push_back(Submission { entries, done });
         drop(queue);
         self.shared.woken.notify_one();
-        Ok(())
     }
 
     /// Nothing before `from` is needed any more.

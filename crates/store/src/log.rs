@@ -92,6 +92,8 @@ pub enum LogError {
         /// What it says.
         version: u8,
     },
+    /// More waits for the disk than may.
+    Busy,
     /// An entry is longer than an entry may be.
     TooLong {
         /// Its length.
@@ -106,6 +108,7 @@ impl fmt::Display for LogError {
             Self::Version { file, version } => {
                 header_block::show_version(formatter, file, *version, VERSION)
             }
+            Self::Busy => formatter.write_str("more waits for the disk than may"),
             Self::TooLong { bytes } => {
                 write!(formatter, "an entry of {bytes} bytes: the most is {BODY_BYTES_MAX}")
             }
@@ -167,7 +170,19 @@ impl Entries {
     /// # Errors
     /// It is too long.
     pub fn push(&mut self, group: u32, body: &[u8]) -> Result<(), LogError> {
-        entry::append(&mut self.0, group, body)
+        entry::append(&mut self.0, group, |batch| batch.extend_from_slice(body))
+    }
+
+    /// Adds an entry, the body of which `write` appends.
+    ///
+    /// # Errors
+    /// It is too long.
+    pub fn push_with(
+        &mut self,
+        group: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), LogError> {
+        entry::append(&mut self.0, group, write)
     }
 
     /// What they take in the log (bytes).
@@ -319,7 +334,7 @@ impl<D: Disk> Log<D> {
         if self.pending.len() + body.len() > BATCH_BYTES_MAX {
             return Err(LogError::TooLong { bytes: body.len() });
         }
-        entry::append(&mut self.pending, group, body)
+        entry::append(&mut self.pending, group, |batch| batch.extend_from_slice(body))
     }
 
     /// Adds entries to the next batch.

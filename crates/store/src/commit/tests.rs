@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use super::*;
@@ -51,7 +52,7 @@ fn what_was_answered_survives_a_power_cut_and_answers_keep_the_order() {
                     let done = Box::new(move |outcome: &Outcome, _: &Entries| {
                         assert!(answers.send((sender, number, outcome.is_ok())).is_ok());
                     });
-                    assert_eq!(committer.submit(entries(&[sender, number]), done), Ok(()));
+                    committer.submit(entries(&[sender, number]), done);
                 }
             });
         }
@@ -79,13 +80,21 @@ fn what_waits_is_bounded_and_what_was_taken_is_committed_at_the_end() {
         assert!(begun.send(()).is_ok());
         let _ = held.recv();
     });
-    assert_eq!(committer.submit(entries(b"first"), blocking), Ok(()));
+    committer.submit(entries(b"first"), blocking);
     assert!(begins.recv().is_ok());
     // The commit thread is held: from here on all waits.
     let mut taken = 0;
-    while committer.submit(entries(b"more"), Box::new(|_, _| {})) == Ok(()) {
+    let is_full = Arc::new(AtomicBool::new(false));
+    while !is_full.load(Ordering::Acquire) {
+        let told = is_full.clone();
+        let done = Box::new(move |outcome: &Outcome, _: &Entries| {
+            let is_busy = outcome.as_ref().is_err_and(|error| matches!(**error, LogError::Busy));
+            told.store(is_busy, Ordering::Release);
+        });
+        committer.submit(entries(b"more"), done);
         taken += 1;
     }
+    taken -= 1;
     assert_eq!(taken, 300 / 40);
     assert!(go_on.send(()).is_ok());
     assert!(committer.stop().is_some());
@@ -107,7 +116,7 @@ fn a_failed_sync_fails_what_waited_for_it_and_nothing_else() {
             let done = Box::new(move |outcome: &Outcome, _: &Entries| {
                 assert!(answer.send(outcome.is_ok()).is_ok());
             });
-            assert_eq!(committer.submit(entries(&[number]), done), Ok(()));
+            committer.submit(entries(&[number]), done);
             if heard.recv() == Ok(true) {
                 kept.push(vec![number]);
             }
@@ -125,12 +134,12 @@ fn a_failed_sync_fails_what_waited_for_it_and_nothing_else() {
 fn an_answer_that_panics_harms_no_other() {
     let disk = FaultyDisk::default();
     let committer = started(&disk, 1 << 20);
-    assert_eq!(committer.submit(entries(b"a"), Box::new(|_, _| panic!("a planted panic"))), Ok(()));
+    committer.submit(entries(b"a"), Box::new(|_, _| panic!("a planted panic")));
     let (answer, heard) = mpsc::channel();
     let done = Box::new(move |outcome: &Outcome, _: &Entries| {
         assert!(answer.send(outcome.is_ok()).is_ok());
     });
-    assert_eq!(committer.submit(entries(b"b"), done), Ok(()));
+    committer.submit(entries(b"b"), done);
     assert_eq!(heard.recv(), Ok(true));
     assert!(committer.stop().is_some());
 }

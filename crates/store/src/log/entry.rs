@@ -44,17 +44,23 @@ pub(super) struct Head {
     body_check: u64,
 }
 
-/// Appends an entry whose place is not known yet: `seal` completes it.
-pub(super) fn append(batch: &mut Vec<u8>, group: u32, body: &[u8]) -> Result<(), LogError> {
-    if body.len() > BODY_BYTES_MAX {
-        return Err(LogError::TooLong { bytes: body.len() });
-    }
+/// Appends an entry whose place is not known yet: `seal` completes it. `write` appends its body.
+pub(super) fn append(
+    batch: &mut Vec<u8>,
+    group: u32,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), LogError> {
     let start = batch.len();
     batch.resize(start + HEAD_BYTES, 0);
-    batch[start + 8..start + 12].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    write(batch);
+    let bytes = batch.len() - start - HEAD_BYTES;
+    if bytes > BODY_BYTES_MAX {
+        batch.truncate(start);
+        return Err(LogError::TooLong { bytes });
+    }
+    batch[start + 8..start + 12].copy_from_slice(&(bytes as u32).to_le_bytes());
     batch[start + 12..start + 16].copy_from_slice(&group.to_le_bytes());
-    batch.extend_from_slice(body);
-    batch.resize(start + padded(body.len()), 0);
+    batch.resize(start + padded(bytes), 0);
     Ok(())
 }
 
