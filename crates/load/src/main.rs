@@ -18,6 +18,7 @@ mod relay;
 mod report;
 mod request;
 mod stage;
+mod streams;
 mod subscriptions;
 #[cfg(feature = "tls")]
 mod tls;
@@ -48,6 +49,8 @@ workloads (each prints one JSON line):
   idle --connections N                 the server's memory for each idle connection
   connect [--connections N]            open, PONG, close; --at-once of them in flight
   logins N --user U --pass P           N connections greet, then all send CONNECT at once
+  stream-publish --size N              into streams, --in-flight messages not acknowledged yet;
+                                       --publishers, --streams, --subjects, --storage, --config
   relay [--port N]                     serve: copy bytes from publishers to subscribers
 
 options of all: --user U --pass P --timeout SECONDS --server-pid PID (adds its processor time and
@@ -93,6 +96,7 @@ fn run(workload: &str, arguments: Arguments) -> Result<Option<Report>, LoadError
         "idle" => crowd::idle(arguments),
         "connect" => turnover::connect(arguments),
         "logins" => crowd::logins(arguments),
+        "stream-publish" => streams::publish(arguments),
         "relay" => return relay::serve(arguments).map(|()| None),
         other => Err(LoadError::Usage(format!("unknown workload `{other}`; see --help"))),
     };
