@@ -8,8 +8,10 @@
 mod events;
 mod pipe;
 mod plane;
+mod policy;
 mod records;
 mod snapshots;
+mod store;
 
 use pyo3::prelude::*;
 
@@ -21,8 +23,14 @@ mod error {
         pyo3::exceptions::PyException,
         "The core refused what Python asked for; the message says why."
     );
+    pyo3::create_exception!(
+        _core,
+        StoreError,
+        CoreError,
+        "There is no such stream, or the disk refused; the message says which."
+    );
 }
-pub(crate) use error::CoreError;
+pub(crate) use error::{CoreError, StoreError};
 
 /// `keelback._core`.
 #[pymodule]
@@ -50,5 +58,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<snapshots::AccountInfo>()?;
     module.add_class::<pipe::Pipe>()?;
     module.add_class::<plane::Plane>()?;
+    module.add("StoreError", module.py().get_type::<StoreError>())?;
+    module.add_class::<policy::StreamTable>()?;
+    module.add_class::<store::KeptStream>()?;
+    module.add_class::<store::StreamState>()?;
+    module.add_class::<store::StoredMessage>()?;
+    module.add_class::<store::Store>()?;
     Ok(())
 }

@@ -12,16 +12,19 @@ use keelback_engine::log::{Format, Level, Levels, Output};
 use keelback_engine::receiver::{Message, PythonReceiver, Subscribed};
 use keelback_engine::settings::Settings;
 use keelback_reactor::{Reactor, Waker};
+use keelback_store::disk::real::RealDisk;
+use keelback_store::store::Options as StoreOptions;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::CoreError;
 use crate::events::to_python;
 use crate::pipe::Pipe;
 use crate::records::{
     AccountTable, Admission, Gate, Limits, Listener, Refusal, ServerInfo, TlsConfig, closed_reason,
 };
 use crate::snapshots::{AccountInfo, ConnectionInfo, ConnectionQuery, SubscriptionInfo, bounds};
+use crate::store::{Store, Streams};
+use crate::{CoreError, StoreError};
 
 /// See the stub.
 #[pyclass(frozen, module = "keelback._core")]
@@ -31,6 +34,7 @@ pub(crate) struct Plane {
     waker: Arc<Waker>,
     /// What Python serves.
     served: Mutex<Vec<Subscribed>>,
+    streams: Mutex<Option<Arc<Streams>>>,
 }
 
 #[pymethods]
@@ -55,7 +59,7 @@ impl Plane {
             let wake = waker.clone();
             let events = Arc::new(Events::new(Box::new(move || wake.wake())));
             let reactor = Reactor::start(threads, settings, events.clone())?;
-            Ok(Self { reactor, events, waker, served: Mutex::default() })
+            Ok(Self { reactor, events, waker, served: Mutex::default(), streams: Mutex::default() })
         })
     }
 
@@ -174,6 +178,18 @@ impl Plane {
             }
         });
         Ok(())
+    }
+
+    #[pyo3(signature = (directory, *, durable=true))]
+    fn open_store(&self, py: Python<'_>, directory: &str, durable: bool) -> PyResult<Store> {
+        let opened = py.detach(|| {
+            let disk = RealDisk::new(directory).map_err(|error| error.to_string())?;
+            let options = StoreOptions { is_lazy: !durable, ..StoreOptions::default() };
+            self.reactor.open_streams(disk, &options).map_err(|error| error.to_string())
+        });
+        let streams = opened.map_err(StoreError::new_err)?;
+        *lock(&self.streams) = Some(streams.clone());
+        Ok(Store(streams))
     }
 
     fn open_pipe(&self, py: Python<'_>) -> PyResult<Pipe> {
@@ -365,7 +381,13 @@ impl Plane {
     }
 
     fn shutdown(&self, py: Python<'_>) {
-        py.detach(|| self.reactor.shutdown());
+        py.detach(|| {
+            self.reactor.shutdown();
+            let streams = lock(&self.streams).take();
+            if let Some(streams) = streams {
+                streams.close();
+            }
+        });
     }
 }
 

@@ -24,12 +24,14 @@ pub mod log;
 pub mod outbound;
 mod own;
 pub mod page;
+pub mod proposals;
 pub mod publish;
 pub mod receiver;
 pub mod reload;
 pub mod session;
 pub mod settings;
 pub mod stage;
+pub mod streams;
 pub mod subscription;
 pub mod targets;
 #[cfg(test)]

@@ -49,9 +49,30 @@ impl Worker {
         });
     }
 
+    /// As `answer_later`, of a message with a payload alone, which `write` appends.
+    pub fn answer_with(
+        &mut self,
+        account: &Arc<Account>,
+        subject: &[u8],
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let waiting = &mut self.own.waiting;
+        waiting.texts.extend_from_slice(subject);
+        let start = waiting.texts.len();
+        write(&mut waiting.texts);
+        waiting.messages.push(WaitingMessage {
+            account: account.clone(),
+            subject_bytes: subject.len() as u32,
+            reply_bytes: 0,
+            header_bytes: 0,
+            payload_bytes: (waiting.texts.len() - start) as u32,
+        });
+    }
+
     /// Ends what a thread did for the server: what waits is published, what is staged is written.
     pub fn end_turn(&mut self) {
         self.publish_waiting();
+        self.propose();
         self.flush(&[]);
     }
 

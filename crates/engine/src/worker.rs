@@ -17,6 +17,7 @@ use crate::connection::Connection;
 use crate::hub::Hub;
 use crate::outbound::Flow;
 use crate::own::Own;
+use crate::proposals::{Proposals, Proposer};
 use crate::settings::Settings;
 use crate::stage::{Flushed, STAGE_BYTES_MAX, Stage};
 use crate::subscription::SubRef;
@@ -169,6 +170,8 @@ pub struct Worker {
     hasher: foldhash::fast::RandomState,
     pub(crate) matched: Matched<SubRef>,
     pub(crate) own: Own,
+    pub(crate) proposed: Proposals,
+    pub(crate) proposer: Option<Arc<dyn Proposer>>,
     /// Match results asked for since they were last counted, and those that the cache had.
     lookups: u64,
     hits: u64,
@@ -205,6 +208,8 @@ impl Worker {
             hasher: foldhash::fast::RandomState::default(),
             matched: Matched::default(),
             own: Own::default(),
+            proposed: Proposals::default(),
+            proposer: None,
             lookups: 0,
             hits: 0,
             spare_blocks: VecDeque::new(),

@@ -1,3 +1,10 @@
 //! What happens to a message that is published to a stream, and to a request for one that is stored.
 //!
 //! No socket, no connection, no clock: times are arguments.
+
+pub mod ack;
+mod duration;
+pub mod errors;
+pub mod headers;
+pub mod policy;
+pub mod publish;

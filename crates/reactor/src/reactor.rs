@@ -10,7 +10,10 @@ use keelback_engine::events::Events;
 use keelback_engine::gate::Admission;
 use keelback_engine::receiver::Message;
 use keelback_engine::settings::Settings;
+use keelback_engine::streams::{Act, OpenError, Streams};
 use keelback_engine::{Account, Hub, lock};
+use keelback_store::disk::Disk;
+use keelback_store::store::Options as StoreOptions;
 use keelback_wire::errors::ClosedReason;
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -19,6 +22,7 @@ use crate::command::{Command, Mailbox};
 use crate::listener::{ListenerOptions, Listening, TlsMode};
 use crate::pipe::PipeShared;
 use crate::system::System;
+use crate::tender::Tender;
 use crate::thread::{SharedTls, Thread};
 use crate::throttle::Throttle;
 use crate::tls::TlsConfig;
@@ -38,6 +42,8 @@ pub struct Reactor {
     listeners: Mutex<Vec<Weak<Listening>>>,
     handles: Mutex<Vec<JoinHandle<()>>>,
     system: Arc<System>,
+    /// Ends before its streams do.
+    tender: Mutex<Option<Tender>>,
 }
 
 impl Reactor {
@@ -58,7 +64,16 @@ impl Reactor {
         let throttle = Arc::new(Throttle::default());
         let system = Arc::new(System::new(hub.clone(), mailboxes.clone()));
         let (listeners, handles) = (Mutex::default(), Mutex::default());
-        let reactor = Self { hub, mailboxes, tls, throttle, listeners, handles, system };
+        let reactor = Self {
+            hub,
+            mailboxes,
+            tls,
+            throttle,
+            listeners,
+            handles,
+            system,
+            tender: Mutex::default(),
+        };
         for number in 0..threads {
             let thread = Thread::new(
                 number,
@@ -153,6 +168,22 @@ impl Reactor {
         self.system.act(&mut |worker| worker.publish_own(account, subject, message));
     }
 
+    /// Opens the store of the server's streams; one for a server. They end by `Streams::close`.
+    ///
+    /// # Errors
+    /// The store cannot be used as it is, or the system gives no thread.
+    pub fn open_streams<D: Disk + Clone>(
+        &self,
+        disk: D,
+        options: &StoreOptions,
+    ) -> Result<Arc<Streams<D>>, OpenError> {
+        let system = self.system.clone();
+        let act: Act = Arc::new(move |act| system.act(act));
+        let streams = Streams::open(self.hub.clone(), act, disk, options)?;
+        *lock(&self.tender) = Some(Tender::start(streams.clone()).map_err(OpenError::Thread)?);
+        Ok(streams)
+    }
+
     /// Lets a client in that Python was asked about.
     pub fn admit(&self, connection: u64, admission: Admission) {
         self.send_to_owner(connection, Command::Admit(connection, admission));
@@ -194,6 +225,7 @@ impl Reactor {
             // A thread that panicked has ended too.
             let _ = handle.join();
         }
+        *lock(&self.tender) = None;
     }
 
     fn send_all(&self, command: impl Fn() -> Command) {

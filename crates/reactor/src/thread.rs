@@ -145,6 +145,7 @@ impl Thread {
 
     /// What was staged goes out; what that brought to light is dealt with.
     pub(crate) fn end_turn(&mut self) {
+        self.worker.propose();
         // Closing stages bytes too, and may cut off others: until nothing is left.
         for _ in 0..16 {
             self.worker.flush(&[]);

@@ -7,15 +7,23 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use keelback_store::stream::{
-    Body, Entry, Lifetime, Limits, Message, Outcome, Rollup, Storage, Stream,
+    Body, Conditions, Entry, Lifetime, Limits, Message, Outcome, Rollup, Storage, Stream,
 };
 
 const MILLION: u64 = 1_000_000;
 
 fn store(stream: &mut Stream, subject: &[u8], body: Body<'_>, time_ns: u64) -> u64 {
     let (lifetime, rollup) = (Lifetime::Limits, Rollup::None);
-    let message =
-        Message { subject, body, time_ns, lifetime, rollup, msg_id: b"", is_marker: false };
+    let message = Message {
+        subject,
+        body,
+        time_ns,
+        lifetime,
+        rollup,
+        msg_id: b"",
+        conditions: Conditions::default(),
+        is_marker: false,
+    };
     match stream.apply(&Entry::Store(message)).outcome {
         Outcome::Stored { seq } => seq,
         outcome => panic!("{outcome:?}"),

@@ -20,10 +20,6 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array_at(bytes, at))
 }
 
-pub(crate) fn i64_at(bytes: &[u8], at: usize) -> i64 {
-    i64::from_le_bytes(array_at(bytes, at))
-}
-
 fn array_at<const COUNT: usize>(bytes: &[u8], at: usize) -> [u8; COUNT] {
     let mut array = [0; COUNT];
     array.copy_from_slice(&bytes[at..at + COUNT]);
@@ -57,6 +53,11 @@ impl<'a> Fields<'a> {
     pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
         let count = self.u32()?;
         self.take(count as usize)
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 
     /// Nothing is left.

@@ -193,8 +193,7 @@ fn commit<D: Disk>(log: &mut Log<D>, shared: &Shared, waiting: VecDeque<Submissi
         appended = appended.and_then(|()| log.append_all(&submission.entries));
     }
     let outcome = match appended {
-        // A batch stands in one piece.
-        Ok(()) => log.commit().map(|end| end.before(bytes)).map_err(Arc::new),
+        Ok(()) => log.commit().map(|_| log.last_batch()).map_err(Arc::new),
         Err(error) => {
             log.forget_pending();
             Err(Arc::new(error))

@@ -15,7 +15,7 @@ pub trait Disk: Send + Sync + 'static {
     /// An open file.
     type File: File;
     /// Holds a lock while it lives.
-    type Lock: Send;
+    type Lock: Send + Sync;
 
     /// A new, empty file. It may vanish in a power cut until its folder is synced.
     ///
@@ -28,6 +28,15 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// It does not exist, or the disk refuses.
     fn open(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// An existing file, for durable writes that go past the system's cache, in whole blocks: see
+    /// [`File::block_bytes`]. As `open` where that cannot be.
+    ///
+    /// # Errors
+    /// It does not exist, or the disk refuses.
+    fn open_direct(&self, path: &Path) -> io::Result<Self::File> {
+        self.open(path)
+    }
 
     /// Gives a file another name, in the place of one that may have it.
     ///
@@ -73,6 +82,11 @@ pub trait File: Send {
     /// # Errors
     /// The disk refuses.
     fn bytes(&self) -> io::Result<u64>;
+
+    /// Writes begin and end at multiples of this (bytes).
+    fn block_bytes(&self) -> usize {
+        1
+    }
 
     /// Reads what is there, up to the length of `buffer`; 0 at the end.
     ///

@@ -38,6 +38,9 @@ const SPARE_SUFFIX: &str = ".spare";
 /// Written at once when a spare file is filled (bytes).
 const FILL_BYTES: usize = 1 << 20;
 
+/// No file has larger blocks (bytes).
+const MOST_BLOCK_BYTES: usize = if cfg!(test) { 1 } else { 4096 };
+
 /// What may wait for one commit (bytes): places in a file are 32 bits.
 const BATCH_BYTES_MAX: usize = 1 << 30;
 
@@ -67,11 +70,6 @@ impl Position {
     /// So many bytes further in the same file.
     pub(crate) fn behind(self, bytes: usize) -> Self {
         Self { offset: self.offset + bytes as u64, ..self }
-    }
-
-    /// So many bytes back in the same file.
-    pub(crate) fn before(self, bytes: usize) -> Self {
-        Self { offset: self.offset - bytes as u64, ..self }
     }
 }
 
@@ -198,6 +196,11 @@ impl Entries {
         })
     }
 
+    /// Behind them, when the first stands at `first` in the log.
+    pub fn end_from(&self, first: Position) -> Position {
+        first.behind(self.0.len())
+    }
+
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -243,6 +246,8 @@ struct Active<F> {
     /// Behind the last batch that is safe.
     end: usize,
     batch: u32,
+    /// All of it was written before.
+    was_spare: bool,
 }
 
 /// The log of a store.
@@ -253,6 +258,8 @@ pub struct Log<D: Disk> {
     /// Of the file that the next one seals.
     sealed: (u64, u64),
     next_ordinal: u64,
+    /// Where the last batch begins.
+    last_batch: Position,
     /// Entries that wait for `commit`.
     pending: Vec<u8>,
     /// Files that are still needed, the active one included (ordinals).
@@ -290,7 +297,7 @@ impl<D: Disk> Log<D> {
                 let at = Position { file, offset: offset as u64 };
                 let Some(head) = entry::head_at(&bytes, seed, offset) else { continue };
                 let Some(body) = entry::body_at(&bytes, seed, offset, &head) else { continue };
-                if at >= from {
+                if at >= from && head.group != entry::PADDING {
                     visit(Entry { at, group: head.group, body });
                 }
             }
@@ -309,6 +316,7 @@ impl<D: Disk> Log<D> {
             active: None,
             sealed,
             next_ordinal: last + 1,
+            last_batch: Position::default(),
             pending: Vec::new(),
             files,
             spares,
@@ -380,6 +388,11 @@ impl<D: Disk> Log<D> {
         synced.map_err(disk("sync the log"))
     }
 
+    /// Where the last batch begins that is safe.
+    pub fn last_batch(&self) -> Position {
+        self.last_batch
+    }
+
     /// Behind the last batch that is safe.
     pub fn end(&self) -> Position {
         let (file, offset) = match &self.active {
@@ -394,7 +407,7 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// The disk refused: the log is as it is after a power cut.
     pub fn close(mut self) -> Result<Position, LogError> {
-        self.roll(0)?;
+        self.roll(0, false)?;
         Ok(self.end())
     }
 
@@ -404,6 +417,7 @@ impl<D: Disk> Log<D> {
     /// The disk refused; files may be left, and are given up the next time.
     pub fn trim(&mut self, from: Position) -> Result<(), LogError> {
         let active = self.active.as_ref().map_or(u64::MAX, |active| active.header.ordinal);
+        let mut put_aside = Vec::new();
         while let Some(&oldest) = self.files.first() {
             // The last file is needed by the one that will seal it.
             let is_needed = oldest >= from.file && !planted::is(Bug::TrimmedTooFar);
@@ -411,14 +425,19 @@ impl<D: Disk> Log<D> {
                 break;
             }
             let path = path_of(oldest, SUFFIX);
-            if self.spares.len() < self.options.spares {
+            if self.spares.len() + put_aside.len() < self.options.spares {
                 let spare = path_of(oldest, SPARE_SUFFIX);
                 self.disk.rename(&path, &spare).map_err(disk("put a log file aside"))?;
-                self.spares.push(oldest);
+                put_aside.push(oldest);
             } else {
                 self.disk.remove(&path).map_err(disk("remove a log file"))?;
             }
             self.files.remove(0);
+        }
+        if !put_aside.is_empty() {
+            // Written over under its old name, a file would look damaged after a power cut.
+            self.disk.sync_folder(Path::new(FOLDER)).map_err(disk("sync the log's folder"))?;
+            self.spares.append(&mut put_aside);
         }
         Ok(())
     }
@@ -435,18 +454,25 @@ impl<D: Disk> Log<D> {
         self.spares.push(spare.ordinal);
     }
 
-    fn write(&mut self, batch: &mut [u8]) -> Result<Position, LogError> {
+    fn write(&mut self, batch: &mut Vec<u8>) -> Result<Position, LogError> {
         if batch.is_empty() {
             return Ok(self.end());
         }
-        let fits =
-            |active: &Active<D::File>, limit: u32| active.end + batch.len() <= limit as usize;
-        if !self.active.as_ref().is_some_and(|active| fits(active, self.options.file_bytes)) {
-            self.roll(batch.len())?;
+        // What fills the last block may take one more.
+        let bytes = batch.len() + 2 * self.block_bytes();
+        let limit = self.options.file_bytes as usize;
+        let may_fill = !self.spares.is_empty() && bytes + HEADER_BYTES <= limit;
+        let must_roll = self
+            .active
+            .as_ref()
+            .is_none_or(|active| active.end + bytes > limit || (may_fill && !active.was_spare));
+        if must_roll {
+            self.roll(bytes, true)?;
         }
         let Some(active) = &mut self.active else {
             unreachable!("a file was begun");
         };
+        entry::pad(batch, active.file.block_bytes());
         entry::seal(batch, active.header.seed(), active.batch, active.end as u32);
         let at = active.end as u64;
         let is_lazy = self.options.is_lazy || planted::is(Bug::AcknowledgedBeforeSync);
@@ -457,6 +483,7 @@ impl<D: Disk> Log<D> {
         };
         match written {
             Ok(()) => {
+                self.last_batch = Position { file: active.header.ordinal, offset: at };
                 active.end += batch.len();
                 active.batch += 1;
                 Ok(self.end())
@@ -479,8 +506,8 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Begins a new file.
-    fn roll(&mut self, batch_bytes: usize) -> Result<(), LogError> {
+    /// Begins a new file, of one that is spare if it may.
+    fn roll(&mut self, batch_bytes: usize, takes_spare: bool) -> Result<(), LogError> {
         if self.options.is_lazy {
             // The next file says where this one ends: all before must be there.
             self.sync()?;
@@ -494,7 +521,7 @@ impl<D: Disk> Log<D> {
         let header = Header { store: self.options.store, ordinal, previous_ordinal, previous_end };
         let path = path_of(ordinal, SUFFIX);
         let is_long = HEADER_BYTES + batch_bytes > self.options.file_bytes as usize;
-        let spare = if is_long { None } else { self.spares.pop() };
+        let spare = if is_long || !takes_spare { None } else { self.spares.pop() };
         // Under a log file's name there is always a header that is safe.
         let made = path_of(spare.unwrap_or(ordinal), SPARE_SUFFIX);
         let mut file = match spare {
@@ -506,9 +533,18 @@ impl<D: Disk> Log<D> {
         if !planted::is(Bug::NameNotSynced) {
             self.disk.sync_folder(Path::new(FOLDER)).map_err(disk("sync the log's folder"))?;
         }
+        // Past the end of a file a direct write takes longer than one through the cache.
+        if !self.options.is_lazy && spare.is_some() {
+            file = self.disk.open_direct(&path).map_err(disk("open a log file"))?;
+        }
         self.files.push(ordinal);
-        self.active = Some(Active { file, header, end: HEADER_BYTES, batch: 1 });
+        let was_spare = spare.is_some();
+        self.active = Some(Active { file, header, end: HEADER_BYTES, batch: 1, was_spare });
         Ok(())
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.active.as_ref().map_or(MOST_BLOCK_BYTES, |active| active.file.block_bytes())
     }
 
     fn take_ordinal(&mut self) -> u64 {

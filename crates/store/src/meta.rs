@@ -46,6 +46,15 @@ pub enum Change {
     Drop(u32),
 }
 
+/// What of the log a manifest has, and what is needed of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// All changes of streams before it are in the manifest.
+    pub applied: Position,
+    /// Nothing before it is needed: all streams have it.
+    pub needed: Position,
+}
+
 /// The streams of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
@@ -129,16 +138,23 @@ impl Meta {
         }
     }
 
+    /// The stream of this group.
+    pub fn stream(&self, group: u32) -> Option<&StreamRecord> {
+        self.streams.get(&group)
+    }
+
     /// The streams, in the order in which they were created.
     pub fn streams(&self) -> impl Iterator<Item = &StreamRecord> {
         self.streams.values()
     }
 
-    /// As the content of a manifest: all before `applied` is in it.
-    pub fn encode(&self, applied: Position) -> Vec<u8> {
+    /// As the content of a manifest.
+    pub fn encode(&self, reach: Reach) -> Vec<u8> {
         let mut content = Vec::new();
-        content.extend_from_slice(&applied.file.to_le_bytes());
-        content.extend_from_slice(&applied.offset.to_le_bytes());
+        for position in [reach.applied, reach.needed] {
+            content.extend_from_slice(&position.file.to_le_bytes());
+            content.extend_from_slice(&position.offset.to_le_bytes());
+        }
         content.extend_from_slice(&self.last_group.to_le_bytes());
         content.extend_from_slice(&(self.streams.len() as u32).to_le_bytes());
         for record in self.streams.values() {
@@ -148,9 +164,10 @@ impl Meta {
     }
 
     /// Reads the content of a manifest; `None` for what `encode` never writes.
-    pub fn decode(content: &[u8]) -> Option<(Self, Position)> {
+    pub fn decode(content: &[u8]) -> Option<(Self, Reach)> {
         let mut fields = Fields(content);
-        let applied = Position { file: fields.u64()?, offset: fields.u64()? };
+        let mut position = || Some(Position { file: fields.u64()?, offset: fields.u64()? });
+        let reach = Reach { applied: position()?, needed: position()? };
         let mut meta = Self { streams: BTreeMap::new(), last_group: fields.u32()? };
         for _ in 0..fields.u32()? {
             let record = StreamRecord::decode(&mut fields)?;
@@ -159,6 +176,6 @@ impl Meta {
             }
             meta.streams.insert(record.group, record);
         }
-        fields.is_at_end().then_some((meta, applied))
+        fields.is_at_end().then_some((meta, reach))
     }
 }

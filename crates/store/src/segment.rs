@@ -162,6 +162,8 @@ pub struct Segment<F> {
     /// Records that wait for `flush`.
     waiting: Vec<u8>,
     index: Index,
+    /// Whether the index is kept while records are appended.
+    is_indexed: bool,
     is_sealed: bool,
 }
 
@@ -186,8 +188,17 @@ impl<F: File> Segment<F> {
             written: BLOCK_BYTES,
             waiting: Vec::new(),
             index: Index::default(),
+            is_indexed: true,
             is_sealed: false,
         })
+    }
+
+    /// Keeps no index of what is appended: whoever seals the segment opens it again.
+    #[must_use]
+    pub fn without_index(mut self) -> Self {
+        self.is_indexed = false;
+        self.index = Index::default();
+        self
     }
 
     /// Opens a segment. What stands behind the extent of one that is not sealed was never synced:
@@ -223,6 +234,7 @@ impl<F: File> Segment<F> {
             written: BLOCK_BYTES,
             waiting: Vec::new(),
             index: Index::default(),
+            is_indexed: true,
             is_sealed: extent == Extent::Sealed,
         };
         match extent {
@@ -244,7 +256,9 @@ impl<F: File> Segment<F> {
         assert!(!self.is_sealed, "a sealed segment is not appended to");
         let offset = self.written + self.waiting.len();
         record::append(&mut self.waiting, self.seed, offset, record);
-        self.index.add(offset, record.kind, record.sequence, record.time_ns, record.subject);
+        if self.is_indexed {
+            self.index.add(offset, record);
+        }
         offset as u64
     }
 
@@ -268,6 +282,11 @@ impl<F: File> Segment<F> {
         self.file.sync().map_err(|error| self.refused(error))
     }
 
+    /// Bytes that wait for `flush`.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Writes what waits and the index, and syncs. Nothing is appended any more.
     ///
     /// # Errors
@@ -282,6 +301,29 @@ impl<F: File> Segment<F> {
         done.map_err(|error| self.refused(error))?;
         self.is_sealed = true;
         Ok(())
+    }
+
+    /// Gives its records and subjects away, and keeps no index any more.
+    pub fn take_index(&mut self) -> Index {
+        self.is_indexed = false;
+        std::mem::take(&mut self.index)
+    }
+
+    /// Overwrites a record by one of the same length, sequence and time that says nothing.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn erase(&mut self, offset: u64) -> Result<(), SegmentError> {
+        self.flush()?;
+        let stored = self.read(offset)?;
+        let record = stored.record();
+        let nothing = vec![0; record.subject.len() + record.headers.len() + record.payload.len()];
+        let (subject, rest) = nothing.split_at(record.subject.len());
+        let (headers, payload) = rest.split_at(record.headers.len());
+        let mut bytes = Vec::new();
+        let erased = Record { subject, headers, payload, ..record };
+        record::append(&mut bytes, self.seed, offset as usize, &erased);
+        self.file.write_durably_at(&bytes, offset).map_err(|error| self.refused(error))
     }
 
     /// Its records and subjects.
@@ -366,7 +408,7 @@ impl<F: File> Segment<F> {
             let next = at + head.record_bytes();
             match record::body(&file[at..], self.seed, at, &head) {
                 Some(record) => {
-                    self.index.add(at, head.kind, head.sequence, head.time_ns, record.subject);
+                    self.index.add(at, &record);
                 }
                 None => note(at, next.min(end)),
             }

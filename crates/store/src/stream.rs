@@ -15,6 +15,7 @@
 //! `stream/tests.rs` are those that it shows.
 
 mod arena;
+mod codec;
 mod column;
 mod deadlines;
 mod duplicates;
@@ -23,6 +24,7 @@ mod limits;
 mod messages;
 mod order;
 mod query;
+mod rebuild;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -37,11 +39,13 @@ use messages::{MESSAGE_BYTES_MAX, Messages, Slot};
 use subjects::Subjects;
 use texts::TEXT_BYTES_MAX;
 
+pub use codec::{decode, encode};
 pub use entry::{
-    Body, Discard, Effects, Entry, Lifetime, Limits, Message, Outcome, Purge, Refusal, Removed,
-    Rollup,
+    Body, Conditions, Discard, Effects, Entry, Lifetime, Limits, Message, Outcome, Purge, Refusal,
+    Removed, Rollup,
 };
 pub use query::{Content, State, Stored, TooMany};
+pub(crate) use rebuild::{Found, Remembered};
 
 /// The last sequence that a message may get; one more is still a number.
 pub const SEQUENCE_MAX: u64 = u64::MAX - 1;
@@ -82,6 +86,8 @@ pub struct Stream {
     first_seq: u64,
     last_seq: u64,
     last_time_ns: Option<u64>,
+    /// Of the last message that was accepted; empty if it had none.
+    last_msg_id: Vec<u8>,
     /// All before it never expire by age.
     age_checked_seq: u64,
 }
@@ -106,6 +112,7 @@ impl Stream {
             first_seq,
             last_seq: first_seq.saturating_sub(1),
             last_time_ns: None,
+            last_msg_id: Vec::new(),
             age_checked_seq: 0,
         }
     }
@@ -138,8 +145,8 @@ impl Stream {
     }
 
     fn store(&mut self, message: &Message<'_>, removed: &mut Removed) -> Outcome {
-        if let Some(seq) = self.duplicate_of(message.msg_id, message.time_ns) {
-            return Outcome::Duplicate { seq };
+        if let Some(outcome) = self.check(message, true) {
+            return outcome;
         }
         let bytes = self.storage.message_bytes(message.subject, &message.body);
         if let Some(refusal) = self.refusal(message, bytes) {
@@ -149,7 +156,7 @@ impl Stream {
         let place = self.keep(seq, &message.body);
         let subject = self.subjects.add(message.subject, seq);
         let time_ns = message.time_ns;
-        let flags = flags(message);
+        let flags = flags_of(message.lifetime, message.is_marker);
         self.messages.push(seq, &Slot { time_ns, place, subject, bytes, flags });
         if let Lifetime::Ttl { ttl_ns } = message.lifetime {
             self.deadlines.add(time_ns.saturating_add(ttl_ns), seq);
@@ -163,6 +170,35 @@ impl Stream {
             self.roll_up(message.rollup, subject, seq, removed);
         }
         Outcome::Stored { seq }
+    }
+
+    /// What becomes of a message that is not stored for its conditions, or for its id when
+    /// `looks_at_ids` says so.
+    pub fn check(&self, message: &Message<'_>, looks_at_ids: bool) -> Option<Outcome> {
+        let conditions = &message.conditions;
+        if let Some(expected) = conditions.last_subject_seq {
+            let of_subject = conditions.subject.is_empty();
+            let filter = if of_subject { message.subject } else { conditions.subject };
+            let last = self.last_seq_matching(filter).unwrap_or(0);
+            if last != expected {
+                return Some(Outcome::Refused(Refusal::WrongLastSequence { last }));
+            }
+        }
+        let last = self.last_seq;
+        if conditions.last_seq.is_some_and(|expected| expected != last) {
+            return Some(Outcome::Refused(Refusal::WrongLastSequence { last }));
+        }
+        if !looks_at_ids {
+            return None;
+        }
+        if let Some(seq) = self.duplicate_of(message.msg_id, message.time_ns) {
+            return Some(Outcome::Duplicate { seq });
+        }
+        if !conditions.last_msg_id.is_empty() && conditions.last_msg_id != self.last_msg_id {
+            let last = self.last_msg_id.clone().into_boxed_slice();
+            return Some(Outcome::Refused(Refusal::WrongLastMsgId { last }));
+        }
+        None
     }
 
     /// Why a message may not be stored.
@@ -225,6 +261,8 @@ impl Stream {
     fn advance(&mut self, seq: u64, time_ns: u64, msg_id: &[u8]) {
         self.last_seq = seq;
         self.last_time_ns = Some(time_ns);
+        self.last_msg_id.clear();
+        self.last_msg_id.extend_from_slice(msg_id);
         if !msg_id.is_empty() {
             self.duplicates.add(msg_id, seq, time_ns);
         }
@@ -423,13 +461,13 @@ impl Stream {
     }
 }
 
-fn flags(message: &Message<'_>) -> u32 {
-    let lifetime = match message.lifetime {
+fn flags_of(lifetime: Lifetime, is_marker: bool) -> u32 {
+    let lifetime = match lifetime {
         Lifetime::Limits => 0,
         Lifetime::Ttl { .. } => Slot::HAS_TTL,
         Lifetime::Never => Slot::NEVER_EXPIRES,
     };
-    lifetime | if message.is_marker { Slot::IS_MARKER } else { 0 }
+    lifetime | if is_marker { Slot::IS_MARKER } else { 0 }
 }
 
 /// Whether a filter is none.

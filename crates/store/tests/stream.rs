@@ -3,13 +3,22 @@
 use std::collections::BTreeMap;
 
 use keelback_store::stream::{
-    Body, Content, Entry, Lifetime, Limits, Message, Outcome, Purge, Rollup, Storage, Stream,
+    Body, Conditions, Content, Entry, Lifetime, Limits, Message, Outcome, Purge, Rollup, Storage,
+    Stream,
 };
 
 fn store(stream: &mut Stream, subject: &[u8], body: Body<'_>, time_ns: u64) -> u64 {
     let (lifetime, rollup) = (Lifetime::Limits, Rollup::None);
-    let message =
-        Message { subject, body, time_ns, lifetime, rollup, msg_id: b"", is_marker: false };
+    let message = Message {
+        subject,
+        body,
+        time_ns,
+        lifetime,
+        rollup,
+        msg_id: b"",
+        conditions: Conditions::default(),
+        is_marker: false,
+    };
     match stream.apply(&Entry::Store(message)).outcome {
         Outcome::Stored { seq } => seq,
         outcome => panic!("{outcome:?}"),

@@ -64,6 +64,25 @@ pub(super) fn append(
     Ok(())
 }
 
+/// The group of what only fills up a block.
+pub(super) const PADDING: u32 = u32::MAX;
+
+/// Fills a batch up to a multiple of `block_bytes`, by an entry that belongs to nobody.
+pub(super) fn pad(batch: &mut Vec<u8>, block_bytes: usize) {
+    let mut gap = batch.len().next_multiple_of(block_bytes) - batch.len();
+    if gap == 0 {
+        return;
+    }
+    if gap < HEAD_BYTES {
+        gap += block_bytes;
+    }
+    let start = batch.len();
+    batch.resize(start + gap, 0);
+    let body_bytes = (gap - HEAD_BYTES) as u32;
+    batch[start + 8..start + 12].copy_from_slice(&body_bytes.to_le_bytes());
+    batch[start + 12..start + 16].copy_from_slice(&PADDING.to_le_bytes());
+}
+
 /// Entries that `append` wrote and `seal` has not completed: offset, group and body of each.
 pub(super) fn unsealed(batch: &[u8]) -> impl Iterator<Item = (usize, u32, &[u8])> {
     let mut at = 0;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Change, Meta, StreamRecord};
+use super::{Change, Meta, Reach, StreamRecord};
 use crate::log::Position;
 use crate::stream::{Discard, Limits};
 
@@ -32,7 +32,7 @@ fn a_group_is_never_given_twice() {
     let first = meta.next_group();
     meta.apply(Change::Put(record(first, "ORDERS")));
     meta.apply(Change::Drop(first));
-    let again = Meta::decode(&meta.encode(Position::default()));
+    let again = Meta::decode(&meta.encode(Reach::default()));
     let next = again.map(|(mut meta, _)| (meta.streams().count(), meta.next_group()));
     assert_eq!(next, Some((0, first + 1)));
 }
@@ -47,7 +47,8 @@ fn what_is_remembered_is_found_again() {
         meta.apply(change);
     }
     let applied = Position { file: 3, offset: 4096 };
-    assert_eq!(Meta::decode(&meta.encode(applied)), Some((meta, applied)));
+    let reach = Reach { applied, needed: Position { file: 2, offset: 8 } };
+    assert_eq!(Meta::decode(&meta.encode(reach)), Some((meta, reach)));
 }
 
 #[test]
@@ -77,8 +78,8 @@ proptest! {
         if let Some(change) = Change::decode(&bytes) {
             prop_assert_eq!(change.encode(), bytes.clone());
         }
-        if let Some((meta, applied)) = Meta::decode(&bytes) {
-            let _ = meta.encode(applied);
+        if let Some((meta, reach)) = Meta::decode(&bytes) {
+            let _ = meta.encode(reach);
         }
     }
 }

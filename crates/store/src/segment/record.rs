@@ -4,13 +4,13 @@
 //!  0  head check     u64  over bytes 8..48
 //!  8  body check     u64  over the body and its padding
 //! 16  sequence       u64
-//! 24  time           i64  nanoseconds since 1970
+//! 24  time           u64  nanoseconds since 1970
 //! 32  header bytes   u32
 //! 36  payload bytes  u32
 //! 40  TTL            u32  seconds; 0 for none, 2^32 - 1 for never
 //! 44  subject bytes  u16
 //! 46  kind           u8   0 a message, 1 a tombstone
-//! 47  zero           u8
+//! 47  flags          u8   1 a marker of an expiry, 2 its headers have a message id
 //! 48  body: subject, headers, payload; then zeros up to a multiple of 8
 //! ```
 //!
@@ -19,7 +19,8 @@
 
 use keelback_planted::{self as planted, Bug};
 
-use crate::bytes::{check_at, i64_at, u16_at, u32_at, u64_at};
+use crate::bytes::{check_at, u16_at, u32_at, u64_at};
+use crate::stream::{Body, Storage};
 
 /// What comes before a body (bytes).
 pub(super) const HEAD_BYTES: usize = 48;
@@ -44,9 +45,11 @@ pub struct Record<'a> {
     /// Its place in the stream, or the first one that is gone.
     pub sequence: u64,
     /// When it was stored (nanoseconds since 1970).
-    pub time_ns: i64,
+    pub time_ns: u64,
     /// How long it may live (seconds); 0 without a limit of its own, `u32::MAX` for ever.
     pub ttl_s: u32,
+    /// What its headers say: see [`Record::IS_MARKER`] and the next.
+    pub flags: u8,
     /// Where it was published; empty in a tombstone.
     pub subject: &'a [u8],
     /// Its header block, with the first line and the empty one; empty when there is none.
@@ -55,13 +58,29 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
 }
 
+impl Record<'_> {
+    /// It tells that its subject's messages are gone.
+    pub const IS_MARKER: u8 = 1;
+    /// It has a message id.
+    pub const HAS_ID: u8 = 2;
+
+    /// Its size as a stream's limits count it (bytes).
+    pub fn counted_bytes(&self) -> u64 {
+        let header_bytes = self.headers.len() as u32;
+        let payload_bytes = self.payload.len() as u32;
+        let body = Body::Placed { header_bytes, payload_bytes, place: 0 };
+        Storage::File.message_bytes(self.subject, &body)
+    }
+}
+
 /// A head that checks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) kind: Kind,
     pub(super) sequence: u64,
-    pub(super) time_ns: i64,
+    pub(super) time_ns: u64,
     ttl_s: u32,
+    flags: u8,
     subject_bytes: usize,
     header_bytes: usize,
     payload_bytes: usize,
@@ -106,6 +125,7 @@ pub(super) fn append(file: &mut Vec<u8>, seed: u64, offset: usize, record: &Reco
     head[40..44].copy_from_slice(&record.ttl_s.to_le_bytes());
     head[44..46].copy_from_slice(&(record.subject.len() as u16).to_le_bytes());
     head[46] = u8::from(record.kind == Kind::Tombstone);
+    head[47] = record.flags;
     let head_check = check_at(&head[8..], seed, place);
     head[..8].copy_from_slice(&head_check.to_le_bytes());
 }
@@ -125,10 +145,11 @@ pub(super) fn head(bytes: &[u8], seed: u64, offset: usize) -> Option<Head> {
         kind,
         body_check: u64_at(head, 8),
         sequence: u64_at(head, 16),
-        time_ns: i64_at(head, 24),
+        time_ns: u64_at(head, 24),
         header_bytes: u32_at(head, 32) as usize,
         payload_bytes: u32_at(head, 36) as usize,
         ttl_s: u32_at(head, 40),
+        flags: head[47],
         subject_bytes: usize::from(u16_at(head, 44)),
     })
 }
@@ -147,6 +168,6 @@ pub(super) fn body<'a>(
     }
     let (subject, rest) = padded[..head.body_bytes()].split_at(head.subject_bytes);
     let (headers, payload) = rest.split_at(head.header_bytes);
-    let Head { kind, sequence, time_ns, ttl_s, .. } = *head;
-    Some(Record { kind, sequence, time_ns, ttl_s, subject, headers, payload })
+    let Head { kind, sequence, time_ns, ttl_s, flags, .. } = *head;
+    Some(Record { kind, sequence, time_ns, ttl_s, flags, subject, headers, payload })
 }

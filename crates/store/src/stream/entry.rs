@@ -53,8 +53,23 @@ pub struct Message<'a> {
     pub rollup: Rollup,
     /// Its id, empty if it has none.
     pub msg_id: &'a [u8],
+    /// What must hold for it to be stored.
+    pub conditions: Conditions<'a>,
     /// It tells that its subject's messages are gone; it leaves no such message itself.
     pub is_marker: bool,
+}
+
+/// What must hold for a message to be stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conditions<'a> {
+    /// The last sequence of the stream.
+    pub last_seq: Option<u64>,
+    /// The sequence of the last message with its subject, or with `subject`; 0 if there is none.
+    pub last_subject_seq: Option<u64>,
+    /// Other subjects than the message's to look at, which may have wildcards; empty for its own.
+    pub subject: &'a [u8],
+    /// The id of the last message that was stored, empty for any.
+    pub last_msg_id: &'a [u8],
 }
 
 /// The bytes of a message.
@@ -172,8 +187,15 @@ pub struct Effects {
     pub expiring: Vec<u64>,
 }
 
+impl Effects {
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { outcome: Outcome::Done, removed: Removed::default(), expiring: Vec::new() }
+    }
+}
+
 /// What became of an entry's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The entry had none.
     Done,
@@ -192,7 +214,7 @@ pub enum Outcome {
 }
 
 /// Why a message was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// `msgs_max`.
     MsgsMax,
@@ -204,12 +226,27 @@ pub enum Refusal {
     MessageTooLarge,
     /// The stream has given its last sequence.
     NoSequenceLeft,
+    /// The stream takes nothing now: its disk does not.
+    Failed,
+    /// Another last sequence was expected, of the stream or of a subject.
+    WrongLastSequence {
+        /// The one that there is.
+        last: u64,
+    },
+    /// Another id of the last message was expected.
+    WrongLastMsgId {
+        /// The one that it has, empty without one.
+        last: Box<[u8]>,
+    },
 }
 
 impl fmt::Display for Refusal {
     /// As nats-server says it, except that it knows no last sequence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Failed => "the disk takes nothing",
+            Self::WrongLastSequence { .. } => "wrong last sequence",
+            Self::WrongLastMsgId { .. } => "wrong last msg ID",
             Self::MsgsMax => "maximum messages exceeded",
             Self::BytesMax => "maximum bytes exceeded",
             Self::MsgsPerSubjectMax => "maximum messages per subject exceeded",

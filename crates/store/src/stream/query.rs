@@ -118,9 +118,13 @@ impl Stream {
 
     /// The last message of the subjects that `filter` matches.
     pub fn last_matching(&self, filter: &[u8]) -> Option<Stored<'_>> {
+        self.last_seq_matching(filter).and_then(|seq| self.get(seq))
+    }
+
+    /// Its sequence.
+    pub fn last_seq_matching(&self, filter: &[u8]) -> Option<u64> {
         let matching = self.subjects.matching(filter);
-        let seq = matching.map(|id| self.subjects.get(id).last).max()?;
-        self.get(seq)
+        matching.map(|id| self.subjects.get(id).last).max()
     }
 
     /// The first message at or after `seq` whose subject `filter` matches.

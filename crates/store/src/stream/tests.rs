@@ -20,6 +20,7 @@ fn message<'a>(storage: Storage, subject: &'a [u8], payload: &'a [u8]) -> Messag
         lifetime: Lifetime::Limits,
         rollup: Rollup::None,
         msg_id: b"",
+        conditions: Conditions::default(),
         is_marker: false,
     }
 }
@@ -54,9 +55,9 @@ fn publish_at(stream: &mut Stream, time_ns: u64, lifetime: Lifetime) -> Result<u
 }
 
 fn sequence(effects: &Effects) -> Result<u64, Refusal> {
-    match effects.outcome {
-        Outcome::Stored { seq } | Outcome::Duplicate { seq } => Ok(seq),
-        Outcome::Refused(refusal) => Err(refusal),
+    match &effects.outcome {
+        Outcome::Stored { seq } | Outcome::Duplicate { seq } => Ok(*seq),
+        Outcome::Refused(refusal) => Err(refusal.clone()),
         Outcome::Done => panic!("the entry had a message"),
     }
 }

@@ -72,8 +72,8 @@ impl Model {
             self.empty_first_seq = self.last_seq + 1;
         }
         let mut all = before;
-        if let (Outcome::Stored { seq }, Entry::Store(_)) = (outcome, entry) {
-            all.insert(seq);
+        if let (Outcome::Stored { seq }, Entry::Store(_)) = (&outcome, entry) {
+            all.insert(*seq);
         }
         all.retain(|seq| !self.messages.contains_key(seq));
         (outcome, all, expiring)

@@ -136,6 +136,7 @@ impl Pair {
                     lifetime,
                     rollup,
                     msg_id,
+                    conditions: Conditions::default(),
                     is_marker,
                 }))
             }
@@ -179,9 +180,9 @@ impl Pair {
         let bytes_before = self.model.bytes();
         let effects = self.stream.apply(entry);
         let (outcome, removed, expiring) = self.model.apply(entry);
-        prop_assert_eq!(effects.outcome, outcome, "{:?}", entry);
+        prop_assert_eq!(&effects.outcome, &outcome, "{:?}", entry);
         prop_assert_eq!(&effects.expiring, &expiring, "{:?}", entry);
-        let stored_bytes = match (entry, outcome) {
+        let stored_bytes = match (entry, &outcome) {
             (Entry::Store(message), Outcome::Stored { .. }) => {
                 self.model.storage.message_bytes(message.subject, &message.body)
             }
@@ -332,6 +333,7 @@ fn message<'a>(subject: &'a [u8], body: Body<'a>, time_ns: u64) -> Message<'a> {
         lifetime: Lifetime::Limits,
         rollup: Rollup::None,
         msg_id: b"",
+        conditions: Conditions::default(),
         is_marker: false,
     }
 }

@@ -1,0 +1,202 @@
+//! What the log has made safe is applied, and whoever proposed it is answered.
+
+use std::iter::Peekable;
+use std::sync::{Arc, PoisonError};
+
+use keelback_jetstream::ack;
+use keelback_store::commit::Outcome;
+use keelback_store::disk::Disk;
+use keelback_store::log::{self, Entries, LogError};
+use keelback_store::meta::{self, Change};
+use keelback_store::stream::{self, Effects};
+
+use super::Streams;
+use super::running::Running;
+use crate::lock;
+use crate::log::Level;
+use crate::proposals::{Origin, Proposals, Proposer};
+use crate::receiver::Message;
+use crate::worker::Worker;
+
+impl<D: Disk + Clone> Proposer for Streams<D> {
+    fn propose(&self, proposals: Proposals) {
+        let Proposals { entries, origins, replies } = proposals;
+        let Some(streams) = self.me.upgrade() else { return };
+        let done = move |outcome: &Outcome, entries: &Entries| {
+            streams.committed(outcome, entries, origins, &replies);
+        };
+        // After the end nobody is answered: callers see that their channel is gone.
+        if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
+            committer.submit(entries, Box::new(done));
+        }
+    }
+}
+
+/// Answers of one stream: subjects and bodies, one behind the other.
+#[derive(Default)]
+pub(super) struct Answers {
+    text: Vec<u8>,
+    lengths: Vec<(u32, u32)>,
+}
+
+impl Answers {
+    /// Adds an answer to `reply`, the body of which `write` appends.
+    pub(super) fn push(&mut self, reply: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.text.extend_from_slice(reply);
+        let start = self.text.len();
+        write(&mut self.text);
+        self.lengths.push((reply.len() as u32, (self.text.len() - start) as u32));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &*self.text;
+        self.lengths.iter().map(move |&(reply, body)| {
+            let (reply, later) = rest.split_at(reply as usize);
+            let (body, later) = later.split_at(body as usize);
+            rest = later;
+            (reply, body)
+        })
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.lengths.clear();
+    }
+}
+
+/// Entries with whoever proposed them.
+type Committed<'a> = Peekable<Box<dyn Iterator<Item = (log::Entry<'a>, Origin)> + 'a>>;
+
+impl<D: Disk + Clone> Streams<D> {
+    /// Called on the commit thread, for one submission after the other.
+    fn committed(
+        &self,
+        outcome: &Outcome,
+        entries: &Entries,
+        origins: Vec<Origin>,
+        replies: &[u8],
+    ) {
+        *lock(&self.failure) = match outcome {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        let mut origins = Some(origins);
+        (self.act)(&mut |worker| {
+            let Some(origins) = origins.take() else { return };
+            match outcome {
+                Ok(first) => {
+                    let each = entries.iter_from(*first).zip(origins);
+                    let each: Box<dyn Iterator<Item = _>> = Box::new(each);
+                    self.apply_all(worker, each.peekable(), replies);
+                }
+                Err(error) => {
+                    let each = entries.iter_from(log::Position::default()).zip(origins);
+                    self.refuse_all(worker, each, replies, error);
+                }
+            }
+        });
+        if let Ok(first) = outcome {
+            *lock(&self.applied) = entries.end_from(*first);
+        }
+    }
+
+    fn apply_all(&self, worker: &mut Worker, mut each: Committed<'_>, mut replies: &[u8]) {
+        let mut answers = Answers::default();
+        while let Some((entry, _)) = each.peek() {
+            let group = entry.group;
+            if group == meta::GROUP {
+                if let Some((entry, origin)) = each.next() {
+                    self.apply_change(entry.body, origin);
+                }
+                continue;
+            }
+            let running = self.running_group(group);
+            let mut kept = running.as_ref().map(|running| (running.kept(), running.policy()));
+            while let Some((entry, origin)) = each.next_if(|(entry, _)| entry.group == group) {
+                let reply = reply_of(&origin, &mut replies);
+                let decoded = stream::decode(entry.body);
+                let (Some((kept, policy)), Some(decoded)) = (&mut kept, decoded) else {
+                    // The stream was deleted by an entry before.
+                    tell(origin, Err("the stream is gone".to_owned()));
+                    continue;
+                };
+                let effects = kept.apply(entry.end(), &decoded);
+                if !reply.is_empty() && !policy.no_ack {
+                    answers.push(reply, |text| ack::write(text, policy, &effects.outcome));
+                }
+                tell(origin, Ok(effects));
+            }
+            if let (Some(running), Some((kept, _))) = (&running, &kept)
+                && let Some(why) = running.note_failure(kept)
+            {
+                self.tell_failure(running, &why);
+            }
+            drop(kept);
+            if let Some(running) = running {
+                publish(worker, &running, &mut answers);
+            }
+        }
+    }
+
+    fn refuse_all<'a>(
+        &self,
+        worker: &mut Worker,
+        each: impl Iterator<Item = (log::Entry<'a>, Origin)>,
+        mut replies: &[u8],
+        error: &LogError,
+    ) {
+        let is_busy = matches!(error, LogError::Busy);
+        let mut answers = Answers::default();
+        for (entry, origin) in each {
+            let reply = reply_of(&origin, &mut replies);
+            tell(origin, Err(error.to_string()));
+            let Some(running) = self.running_group(entry.group) else { continue };
+            let policy = running.policy();
+            if !reply.is_empty() && !policy.no_ack {
+                answers.push(reply, |text| ack::write_unsafe(text, &policy, is_busy));
+                publish(worker, &running, &mut answers);
+            }
+        }
+    }
+
+    fn apply_change(&self, body: &[u8], origin: Origin) {
+        if let Some(change) = Change::decode(body) {
+            lock(&self.meta).apply(change);
+        }
+        tell(origin, Ok(Effects::none()));
+    }
+
+    pub(super) fn tell_failure(&self, running: &Running<D>, why: &str) {
+        let (account, name) = (&running.account.name, &running.name);
+        let problem =
+            format!("JetStream: the stream '{account} > {name}' takes no messages: {why}");
+        self.hub.log.write(Level::Error, &problem);
+    }
+
+    fn running_group(&self, group: u32) -> Option<Arc<Running<D>>> {
+        self.by_group.read().unwrap_or_else(PoisonError::into_inner).get(&group).cloned()
+    }
+}
+
+/// The reply of an entry: the next of `replies`.
+fn reply_of<'a>(origin: &Origin, replies: &mut &'a [u8]) -> &'a [u8] {
+    let Origin::Publisher { reply_bytes } = *origin else { return b"" };
+    let (reply, rest) = replies.split_at(reply_bytes as usize);
+    *replies = rest;
+    reply
+}
+
+fn tell(origin: Origin, applied: Result<Effects, String>) {
+    if let Origin::Caller(caller) = origin {
+        // Who does not wait any more is not told.
+        let _ = caller.try_send(applied);
+    }
+}
+
+fn publish<D: Disk + Clone>(worker: &mut Worker, running: &Running<D>, answers: &mut Answers) {
+    for (reply, body) in answers.iter() {
+        let message = Message { reply: b"", headers: b"", payload: body };
+        worker.publish_own(&running.account, reply, &message);
+    }
+    answers.clear();
+}

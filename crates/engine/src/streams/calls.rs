@@ -1,0 +1,436 @@
+//! What Python asks of streams: they are made, changed, deleted, read, and cleared.
+//!
+//! Calls wait for the disk.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, PoisonError};
+
+use keelback_jetstream::policy::Policy;
+use keelback_jetstream::publish;
+use keelback_store::disk::Disk;
+use keelback_store::durable::{Durable, Setup};
+use keelback_store::log::{Entries, Position};
+use keelback_store::meta::{self, Change, StreamRecord};
+use keelback_store::store::folder_of;
+use keelback_store::stream::{Effects, Entry, Limits, Purge, State, Storage, Stream, encode};
+
+use super::Streams;
+use super::ingest::StreamReceiver;
+use super::running::{Kept, Running};
+use crate::lock;
+use crate::proposals::{Origin, Proposals, Proposer};
+use crate::receiver::{Receiver, Subscribed};
+
+/// Why a call was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// There is no such stream.
+    NotFound,
+    /// There is one already.
+    Exists,
+    /// A subject that cannot be.
+    Subject(String),
+    /// The disk refused, or the stream has failed.
+    Failed(String),
+}
+
+impl CallError {
+    pub(super) fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => formatter.write_str("stream not found"),
+            Self::Exists => formatter.write_str("the stream exists"),
+            Self::Subject(subject) => write!(formatter, "{subject:?} is no subject"),
+            Self::Failed(why) => formatter.write_str(why),
+        }
+    }
+}
+
+/// A stream's name: in an account.
+pub type Name<'a> = (&'a str, &'a str);
+
+/// What a stream does with messages.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// What it takes.
+    pub subjects: Vec<String>,
+    /// How.
+    pub policy: Policy,
+}
+
+/// A stream to create.
+#[derive(Clone, Debug)]
+pub struct NewStream {
+    /// Since 1970.
+    pub created_ns: u64,
+    /// Its first message gets this sequence.
+    pub first_seq: u64,
+    /// What Python remembers of it.
+    pub config: Vec<u8>,
+}
+
+/// A stream that the store remembers.
+#[derive(Clone, Debug)]
+pub struct KeptStream {
+    /// Whose it is.
+    pub account: String,
+    /// Its name.
+    pub name: String,
+    /// What Python remembers of it.
+    pub config: Vec<u8>,
+    /// Since 1970.
+    pub created_ns: u64,
+}
+
+/// A message that was read.
+#[derive(Clone, Debug)]
+pub struct FoundMessage {
+    /// Its sequence.
+    pub seq: u64,
+    /// Its subject.
+    pub subject: Vec<u8>,
+    /// The header block; empty without one.
+    pub headers: Vec<u8>,
+    /// The message without its headers.
+    pub payload: Vec<u8>,
+    /// Since 1970.
+    pub time_ns: u64,
+}
+
+impl<D: Disk + Clone> Streams<D> {
+    /// The streams that the store remembers, in the order in which they were created.
+    pub fn kept_streams(&self) -> Vec<KeptStream> {
+        let meta = lock(&self.meta);
+        let kept = meta.meta.streams().map(|record| KeptStream {
+            account: record.account.clone(),
+            name: record.name.clone(),
+            config: record.config.clone(),
+            created_ns: record.created_ns,
+        });
+        kept.collect()
+    }
+
+    /// Makes a stream, which takes messages when this returns.
+    ///
+    /// # Errors
+    /// It exists, a subject cannot be, or the disk refused; then there is none.
+    pub fn create(
+        self: &Arc<Self>,
+        name: Name<'_>,
+        new: NewStream,
+        served: &Served,
+    ) -> Result<(), CallError> {
+        let _changing = lock(&self.changing);
+        if self.running(name).is_ok() {
+            return Err(CallError::Exists);
+        }
+        let limits = served.policy.limits;
+        let (group, kept) = match served.policy.storage {
+            Storage::Memory => {
+                let stream = Stream::new(Storage::Memory, new.first_seq, limits, self.hash_seed);
+                (0, Kept::Memory(Box::new(stream)))
+            }
+            Storage::File => {
+                let group = lock(&self.meta).meta.next_group();
+                (group, self.make_durable(group, new.first_seq, limits)?)
+            }
+        };
+        let account = self.hub.add_account(name.0);
+        let running = Running::new(group, (account, name.1), served.policy.clone(), kept);
+        let running = Arc::new(running);
+        if group != 0 {
+            self.by_group
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(group, running.clone());
+            let record = StreamRecord {
+                group,
+                account: name.0.to_owned(),
+                name: name.1.to_owned(),
+                created_ns: new.created_ns,
+                first_seq: new.first_seq,
+                limits,
+                config: new.config,
+            };
+            if let Err(error) = self.change(&Change::Put(record)) {
+                self.forget_group(group);
+                return Err(error);
+            }
+        }
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((name.0.to_owned(), name.1.to_owned()), running.clone());
+        self.subscribe(&running, &served.subjects)
+    }
+
+    /// Lets messages into a stream that the store remembers.
+    ///
+    /// # Errors
+    /// There is none, or a subject cannot be.
+    pub fn serve(self: &Arc<Self>, name: Name<'_>, served: &Served) -> Result<(), CallError> {
+        let running = self.running(name)?;
+        running.set_policy(served.policy.clone());
+        self.subscribe(&running, &served.subjects)
+    }
+
+    /// Changes a stream.
+    ///
+    /// # Errors
+    /// There is none, a subject cannot be, or the disk refused; then it is as before.
+    pub fn update(
+        self: &Arc<Self>,
+        name: Name<'_>,
+        config: Vec<u8>,
+        served: &Served,
+    ) -> Result<(), CallError> {
+        let _changing = lock(&self.changing);
+        let running = self.running(name)?;
+        let limits = served.policy.limits;
+        if running.group != 0 {
+            let found = lock(&self.meta).meta.stream(running.group).cloned();
+            let record = found.ok_or(CallError::NotFound)?;
+            self.change(&Change::Put(StreamRecord { limits, config, ..record }))?;
+        }
+        if running.policy().limits != limits {
+            self.ask(&running, &Entry::Limit(limits))?;
+        }
+        running.set_policy(served.policy.clone());
+        self.subscribe(&running, &served.subjects)
+    }
+
+    /// Deletes a stream.
+    ///
+    /// # Errors
+    /// There is none, or the disk refused; then it is as before.
+    pub fn delete(&self, name: Name<'_>) -> Result<(), CallError> {
+        let _changing = lock(&self.changing);
+        let running = self.running(name)?;
+        if running.group != 0 {
+            self.change(&Change::Drop(running.group))?;
+        }
+        running.end_subscriptions();
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(name.0.to_owned(), name.1.to_owned()));
+        if running.group != 0 {
+            self.forget_group(running.group);
+            if let Kept::Files(durable) = running.take() {
+                durable.delete().map_err(|error| CallError::Failed(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes messages; says how many.
+    ///
+    /// # Errors
+    /// There is no such stream, or the disk refused.
+    pub fn purge(&self, name: Name<'_>, purge: Purge<'_>) -> Result<u64, CallError> {
+        let running = self.running(name)?;
+        Ok(self.ask(&running, &Entry::Purge(purge))?.removed.messages)
+    }
+
+    /// Removes one message, and overwrites its bytes when `erase` says so; false if there is none.
+    ///
+    /// # Errors
+    /// There is no such stream, or the disk refused.
+    pub fn remove(&self, name: Name<'_>, seq: u64, erase: bool) -> Result<bool, CallError> {
+        let running = self.running(name)?;
+        if erase {
+            running.kept().erase(seq)?;
+        }
+        Ok(self.ask(&running, &Entry::Remove { seq })?.removed.messages > 0)
+    }
+
+    /// What a stream shows of itself.
+    ///
+    /// # Errors
+    /// There is no such stream.
+    pub fn state(&self, name: Name<'_>) -> Result<State, CallError> {
+        Ok(self.running(name)?.kept().stream().state())
+    }
+
+    /// Sequences between the first and the last without a message: the first ranges of them.
+    ///
+    /// # Errors
+    /// There is no such stream.
+    pub fn deleted(
+        &self,
+        name: Name<'_>,
+        ranges_max: usize,
+    ) -> Result<Vec<RangeInclusive<u64>>, CallError> {
+        Ok(self.running(name)?.kept().stream().deleted(ranges_max))
+    }
+
+    /// How many subjects match, and some of them with their messages (count), in their order.
+    ///
+    /// # Errors
+    /// There is no such stream.
+    #[allow(clippy::type_complexity)] // A count and a page.
+    pub fn subjects(
+        &self,
+        name: Name<'_>,
+        filter: &[u8],
+        offset: usize,
+        limit: usize,
+    ) -> Result<(usize, Vec<(Vec<u8>, u64)>), CallError> {
+        let running = self.running(name)?;
+        let kept = running.kept();
+        let (mut total, mut page) = (0, Vec::new());
+        for (subject, count) in kept.stream().subjects_matching(filter) {
+            if total >= offset && page.len() < limit {
+                page.push((subject.to_vec(), count));
+            }
+            total += 1;
+        }
+        Ok((total, page))
+    }
+
+    /// The message with this sequence.
+    ///
+    /// # Errors
+    /// There is no such stream, or the message cannot be read.
+    pub fn message(&self, name: Name<'_>, seq: u64) -> Result<Option<FoundMessage>, CallError> {
+        self.running(name)?.kept().read(seq)
+    }
+
+    /// The last message that a filter matches.
+    ///
+    /// # Errors
+    /// There is no such stream, or the message cannot be read.
+    pub fn last_message(
+        &self,
+        name: Name<'_>,
+        filter: &[u8],
+    ) -> Result<Option<FoundMessage>, CallError> {
+        let running = self.running(name)?;
+        let kept = running.kept();
+        let found = kept.stream().last_matching(filter).map(|found| found.seq);
+        found.map_or(Ok(None), |seq| kept.read(seq))
+    }
+
+    /// The first message that a filter matches, from a sequence and a time on.
+    ///
+    /// # Errors
+    /// There is no such stream, or the message cannot be read.
+    pub fn next_message(
+        &self,
+        name: Name<'_>,
+        filter: &[u8],
+        seq: u64,
+        time_ns: Option<u64>,
+    ) -> Result<Option<FoundMessage>, CallError> {
+        let running = self.running(name)?;
+        let kept = running.kept();
+        let by_time = time_ns.map_or(0, |time_ns| kept.stream().seq_at(time_ns));
+        let found = kept.stream().next_matching(filter, seq.max(by_time)).map(|found| found.seq);
+        found.map_or(Ok(None), |seq| kept.read(seq))
+    }
+
+    /// Bytes that the streams of an account hold in memory and in files.
+    pub fn usage(&self, account: &str) -> (u64, u64) {
+        let running = self.all_of(account);
+        let held = |wanted: bool| -> u64 {
+            let chosen = running.iter().filter(|running| running.is_in_memory() == wanted);
+            chosen.map(|running| running.kept().stream().state().bytes).sum()
+        };
+        (held(true), held(false))
+    }
+
+    /// Why the log took nothing the last time; empty when it did.
+    pub fn failure(&self) -> String {
+        lock(&self.failure).clone()
+    }
+
+    /// What was not as it was written when the store was opened.
+    pub fn damage(&self) -> &[String] {
+        &self.damage
+    }
+
+    /// Applies an entry to a stream, when it is safe.
+    pub(super) fn ask(
+        &self,
+        running: &Running<D>,
+        entry: &Entry<'_>,
+    ) -> Result<Effects, CallError> {
+        if running.is_in_memory() {
+            return Ok(running.kept().apply(Position::default(), entry));
+        }
+        self.commit(running.group, |body| encode(body, entry))
+    }
+
+    fn change(&self, change: &Change) -> Result<(), CallError> {
+        self.commit(meta::GROUP, |body| body.extend_from_slice(&change.encode())).map(|_| ())
+    }
+
+    fn commit(&self, group: u32, write: impl FnOnce(&mut Vec<u8>)) -> Result<Effects, CallError> {
+        let failed = |error: String| CallError::Failed(error);
+        let (caller, applied) = sync_channel(1);
+        let mut entries = Entries::default();
+        entries.push_with(group, write).map_err(|error| failed(error.to_string()))?;
+        let origins = vec![Origin::Caller(caller)];
+        self.propose(Proposals { entries, origins, replies: Vec::new() });
+        match applied.recv() {
+            Ok(applied) => applied.map_err(failed),
+            Err(_) => Err(failed("the log has ended".to_owned())),
+        }
+    }
+
+    fn make_durable(
+        &self,
+        group: u32,
+        first_seq: u64,
+        limits: Limits,
+    ) -> Result<Kept<D>, CallError> {
+        let hash_seed = self.hash_seed;
+        let msg_id_of = publish::msg_id;
+        let setup = Setup { store: self.store, group, first_seq, limits, hash_seed, msg_id_of };
+        let made = Durable::open_or_create(self.disk.clone(), &folder_of(group), setup);
+        let (durable, _) = made.map_err(|error| CallError::Failed(error.to_string()))?;
+        Ok(Kept::Files(Box::new(durable)))
+    }
+
+    fn subscribe(
+        self: &Arc<Self>,
+        running: &Arc<Running<D>>,
+        subjects: &[String],
+    ) -> Result<(), CallError> {
+        let proposer: Arc<dyn Proposer> = self.clone();
+        let receiver: Arc<dyn Receiver> =
+            Arc::new(StreamReceiver { running: running.clone(), proposer });
+        running.subscribe(subjects, |subject| {
+            let (account, threads) = (running.account.clone(), self.hub.threads);
+            Subscribed::new(account, &[subject.as_bytes()], receiver.clone(), threads)
+                .map_err(|_| CallError::Subject(subject.to_owned()))
+        })
+    }
+
+    pub(super) fn running(&self, (account, name): Name<'_>) -> Result<Arc<Running<D>>, CallError> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let key = (account.to_owned(), name.to_owned());
+        by_name.get(&key).cloned().ok_or(CallError::NotFound)
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Running<D>>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn all_of(&self, account: &str) -> Vec<Arc<Running<D>>> {
+        let mut all = self.all();
+        all.retain(|running| running.account.name == account);
+        all
+    }
+
+    fn forget_group(&self, group: u32) {
+        self.by_group.write().unwrap_or_else(PoisonError::into_inner).remove(&group);
+    }
+}

@@ -1,0 +1,81 @@
+//! What is published to a stream becomes a proposal for the log; a stream in memory applies at once.
+
+use std::sync::Arc;
+
+use keelback_jetstream::ack;
+use keelback_jetstream::policy::Policy;
+use keelback_jetstream::publish::{self, Proposal};
+use keelback_store::disk::Disk;
+use keelback_store::log::Position;
+use keelback_store::stream::{Entry, encode};
+
+use super::running::Running;
+use crate::proposals::{Origin, Proposer};
+use crate::receiver::{Message, Received, Receiver};
+use crate::worker::Worker;
+
+/// Takes what is published to the subjects of a stream.
+pub(super) struct StreamReceiver<D: Disk + Clone> {
+    pub(super) running: Arc<Running<D>>,
+    pub(super) proposer: Arc<dyn Proposer>,
+}
+
+impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
+    fn receive(&self, worker: &mut Worker, received: &Received<'_>) {
+        let policy = self.running.policy();
+        for Message { reply, headers, payload } in received.iter() {
+            let subject = received.subject;
+            let random = &mut || worker.next_random() as u32;
+            match publish::read(&policy, subject, headers, payload, reply, random) {
+                Ok(proposal) => self.propose(worker, &policy, &proposal, reply),
+                Err(refused) => {
+                    self.answer(worker, &policy, reply, |text| refused.write(text, &policy.name));
+                }
+            }
+        }
+    }
+}
+
+impl<D: Disk + Clone> StreamReceiver<D> {
+    fn propose(&self, worker: &mut Worker, policy: &Policy, proposal: &Proposal<'_>, reply: &[u8]) {
+        let message = proposal.message(worker.now_ns);
+        if let Some(late) = &proposal.late {
+            // What the state says comes first.
+            let found = self.running.kept().stream().check(&message, late.is_behind_ids);
+            self.answer(worker, policy, reply, |text| match &found {
+                Some(outcome) => ack::write(text, policy, outcome),
+                None => late.refused.write(text, &policy.name),
+            });
+            return;
+        }
+        let entry = Entry::Store(message);
+        if self.running.is_in_memory() {
+            let outcome = self.running.kept().apply(Position::default(), &entry).outcome;
+            self.answer(worker, policy, reply, |text| ack::write(text, policy, &outcome));
+            return;
+        }
+        if self.running.is_failing() {
+            self.answer(worker, policy, reply, |text| ack::write_unsafe(text, policy, false));
+            return;
+        }
+        let proposals = worker.proposals(&self.proposer);
+        let group = self.running.group;
+        // The longest message is far below the longest entry.
+        if proposals.entries.push_with(group, |body| encode(body, &entry)).is_ok() {
+            proposals.origins.push(Origin::Publisher { reply_bytes: reply.len() as u32 });
+            proposals.replies.extend_from_slice(reply);
+        }
+    }
+
+    fn answer(
+        &self,
+        worker: &mut Worker,
+        policy: &Policy,
+        reply: &[u8],
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if !reply.is_empty() && !policy.no_ack {
+            worker.answer_with(&self.running.account, reply, write);
+        }
+    }
+}

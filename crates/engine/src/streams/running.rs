@@ -1,0 +1,173 @@
+//! One stream as it runs: its policy, its state, what it is subscribed to.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use keelback_jetstream::policy::Policy;
+use keelback_store::disk::Disk;
+use keelback_store::durable::Durable;
+use keelback_store::log::Position;
+use keelback_store::stream::{Content, Effects, Entry, Limits, Storage, Stream};
+
+use super::calls::{CallError, FoundMessage};
+use crate::account::Account;
+use crate::lock;
+use crate::receiver::Subscribed;
+
+/// Where a stream's messages are.
+pub(super) enum Kept<D: Disk + Clone> {
+    /// In memory: gone when the server ends.
+    Memory(Box<Stream>),
+    /// In files.
+    Files(Box<Durable<D>>),
+}
+
+impl<D: Disk + Clone> Kept<D> {
+    /// Which messages there are.
+    pub(super) fn stream(&self) -> &Stream {
+        match self {
+            Self::Memory(stream) => stream,
+            Self::Files(durable) => durable.state(),
+        }
+    }
+
+    /// Reads a message.
+    pub(super) fn read(&self, seq: u64) -> Result<Option<FoundMessage>, CallError> {
+        match self {
+            Self::Memory(stream) => Ok(stream.get(seq).map(|stored| {
+                let (headers, payload) = match stored.content {
+                    Content::Held { headers, payload } => (headers, payload),
+                    Content::Placed(_) => (&b""[..], &b""[..]),
+                };
+                let (subject, time_ns) = (stored.subject.to_vec(), stored.time_ns);
+                let (headers, payload) = (headers.to_vec(), payload.to_vec());
+                FoundMessage { seq, subject, headers, payload, time_ns }
+            })),
+            Self::Files(durable) => {
+                let stored = durable.read(seq).map_err(CallError::failed)?;
+                Ok(stored.map(|stored| {
+                    let record = stored.record();
+                    FoundMessage {
+                        seq,
+                        subject: record.subject.to_vec(),
+                        headers: record.headers.to_vec(),
+                        payload: record.payload.to_vec(),
+                        time_ns: record.time_ns,
+                    }
+                }))
+            }
+        }
+    }
+
+    /// Overwrites a message's bytes, where they are in files.
+    pub(super) fn erase(&mut self, seq: u64) -> Result<(), CallError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Files(durable) => durable.erase(seq).map_err(CallError::failed),
+        }
+    }
+
+    /// Applies an entry; `behind` is where the log has the next one.
+    pub(super) fn apply(&mut self, behind: Position, entry: &Entry<'_>) -> Effects {
+        match self {
+            Self::Memory(stream) => stream.apply(entry),
+            Self::Files(durable) => durable.apply(behind, entry),
+        }
+    }
+}
+
+/// A stream.
+pub(super) struct Running<D: Disk + Clone> {
+    /// Its group in the log; 0 for a stream in memory.
+    pub(super) group: u32,
+    pub(super) account: Arc<Account>,
+    pub(super) name: String,
+    policy: RwLock<Arc<Policy>>,
+    kept: Mutex<Kept<D>>,
+    /// Its disk takes nothing: it refuses messages.
+    is_failing: AtomicBool,
+    /// What it takes, by subject.
+    served: Mutex<HashMap<String, Subscribed>>,
+}
+
+impl<D: Disk + Clone> Running<D> {
+    pub(super) fn new(
+        group: u32,
+        (account, name): (Arc<Account>, &str),
+        policy: Policy,
+        kept: Kept<D>,
+    ) -> Self {
+        Self {
+            group,
+            account,
+            name: name.to_owned(),
+            policy: RwLock::new(Arc::new(policy)),
+            kept: Mutex::new(kept),
+            is_failing: AtomicBool::new(false),
+            served: Mutex::default(),
+        }
+    }
+
+    /// Its state; whoever holds it keeps the stream's messages waiting.
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept<D>> {
+        lock(&self.kept)
+    }
+
+    /// Whether it refuses messages, because its disk takes none.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of whether its disk takes messages; why not, if that is new.
+    pub(super) fn note_failure(&self, kept: &Kept<D>) -> Option<String> {
+        let Kept::Files(durable) = kept else { return None };
+        let failure = durable.failure();
+        let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
+        failure.filter(|_| !was_failing)
+    }
+
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// Whether its messages are in memory alone.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.group == 0
+    }
+
+    /// Takes what is published to these subjects, and no others, from now on. What it takes already
+    /// it goes on to take: no message comes twice, and none is missed.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub(super) fn subscribe<E>(
+        &self,
+        subjects: &[String],
+        make: impl Fn(&str) -> Result<Subscribed, E>,
+    ) -> Result<(), E> {
+        let mut served = lock(&self.served);
+        served.retain(|subject, _| subjects.contains(subject));
+        for subject in subjects {
+            if !served.contains_key(subject) {
+                served.insert(subject.clone(), make(subject)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes nothing any more.
+    pub(super) fn end_subscriptions(&self) {
+        lock(&self.served).clear();
+    }
+
+    /// Takes its messages away, when it is gone.
+    pub(super) fn take(&self) -> Kept<D> {
+        let nothing = Stream::new(Storage::Memory, 0, Limits::default(), 0);
+        std::mem::replace(&mut *lock(&self.kept), Kept::Memory(Box::new(nothing)))
+    }
+}

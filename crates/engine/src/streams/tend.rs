@@ -1,0 +1,149 @@
+//! What is done to streams from time to time: what is too old goes, what waits is written, and the log
+//! is trimmed.
+
+use std::sync::{Arc, PoisonError};
+
+use keelback_jetstream::publish;
+use keelback_store::disk::Disk;
+use keelback_store::log::Position;
+use keelback_store::meta::Reach;
+use keelback_store::stream::{Body, Conditions, Entry, Lifetime, Message, Rollup};
+
+use super::Streams;
+use super::running::{Kept, Running};
+use crate::lock;
+use crate::log::Level;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Without an entry for so long the log is trimmed though it is short.
+const IDLE_NS: u64 = 5_000_000_000;
+
+/// What was done so far.
+#[derive(Default)]
+pub(super) struct Tended {
+    /// What the log held when it was last looked at, and since when.
+    applied: Position,
+    since_ns: u64,
+    /// What it held when it was last trimmed.
+    trimmed: Position,
+}
+
+impl<D: Disk + Clone> Streams<D> {
+    /// Does what is due at this time. Called by one thread, a few times a second.
+    pub fn tend(&self, now_ns: u64) {
+        for running in self.all() {
+            self.expire(&running, now_ns);
+        }
+        if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
+            committer.sync();
+        }
+        if self.must_trim(now_ns) {
+            self.trim();
+        }
+    }
+
+    /// Whether the log has grown by a file since the last checkpoint, or nothing was added to it for a
+    /// while and it holds something.
+    fn must_trim(&self, now_ns: u64) -> bool {
+        let applied = *lock(&self.applied);
+        let mut tended = lock(&self.tended);
+        if tended.applied != applied {
+            (tended.applied, tended.since_ns) = (applied, now_ns);
+        }
+        let is_idle = now_ns.saturating_sub(tended.since_ns) >= IDLE_NS;
+        let must = applied.file > tended.trimmed.file || (is_idle && applied > tended.trimmed);
+        if must {
+            tended.trimmed = applied;
+        }
+        must
+    }
+
+    fn expire(&self, running: &Arc<Running<D>>, now_ns: u64) {
+        let is_due = running.kept().stream().next_expiry_ns().is_some_and(|due| due <= now_ns);
+        if is_due {
+            // What cannot be removed now is tried again.
+            let effects = self.ask(running, &Entry::Expire { now_ns });
+            for seq in effects.map(|effects| effects.expiring).unwrap_or_default() {
+                self.mark_expiry(running, seq, now_ns);
+            }
+        }
+    }
+
+    /// Puts a marker in the place of a message that is due, the last of its subject.
+    fn mark_expiry(&self, running: &Arc<Running<D>>, seq: u64, now_ns: u64) {
+        let found = running.kept().stream().get(seq).map(|stored| stored.subject.to_vec());
+        let Some(subject) = found else { return };
+        let ttl_s = running.policy().marker_ttl_s;
+        let headers = publish::marker_headers(ttl_s);
+        let marker = Message {
+            subject: &subject,
+            body: Body::Held { headers: &headers, payload: b"" },
+            time_ns: now_ns,
+            lifetime: Lifetime::Ttl { ttl_ns: ttl_s.saturating_mul(NS_PER_S) },
+            rollup: Rollup::Subject,
+            msg_id: b"",
+            conditions: Conditions { last_subject_seq: Some(seq), ..Conditions::default() },
+            is_marker: true,
+        };
+        // One that came meanwhile is the last of its subject now; else it is tried again.
+        let _ = self.ask(running, &Entry::Store(marker));
+    }
+
+    /// Writes checkpoints, so that the log is not needed for what they hold.
+    pub(super) fn trim(&self) {
+        let mut needed = *lock(&self.applied);
+        for running in self.all() {
+            if let Some(from) = self.checkpoint(&running) {
+                needed = needed.min(from);
+            }
+        }
+        let mut meta = lock(&self.meta);
+        let applied = *lock(&self.applied);
+        let saved = meta.save(Reach { applied, needed });
+        drop(meta);
+        let needed = match saved {
+            Ok(needed) => needed,
+            Err(error) => {
+                let problem = format!("JetStream: which streams there are is not written: {error}");
+                self.hub.log.write(Level::Error, &problem);
+                return;
+            }
+        };
+        if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
+            committer.trim(needed);
+        }
+    }
+
+    /// Writes a checkpoint of a stream that changed; gives what the log is still needed from.
+    fn checkpoint(&self, running: &Running<D>) -> Option<Position> {
+        let begun = match &mut *running.kept() {
+            Kept::Files(durable) if durable.is_dirty() => durable.begin_checkpoint(),
+            _ => return None,
+        };
+        let result = match begun {
+            Ok(None) => Ok(()),
+            Ok(Some(checkpoint)) => {
+                let done = checkpoint.run();
+                match &mut *running.kept() {
+                    Kept::Files(durable) => durable.finish_checkpoint(done).map(|_| ()),
+                    Kept::Memory(_) => Ok(()),
+                }
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = result {
+            let name = &running.name;
+            let problem = format!("JetStream: the stream {name:?} is not written: {failure}");
+            self.hub.log.write(Level::Error, &problem);
+        }
+        let kept = running.kept();
+        if let Some(why) = running.note_failure(&kept) {
+            self.tell_failure(running, &why);
+        }
+        match &*kept {
+            Kept::Files(durable) => Some(durable.checkpointed()),
+            Kept::Memory(_) => None,
+        }
+    }
+}

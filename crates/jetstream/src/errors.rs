@@ -1,0 +1,143 @@
+//! What is answered to a message that a stream does not take, in nats-server's codes and words.
+//!
+//! Source: nats-server 2.15 `server/errors.json`.
+
+use std::fmt::Write as _;
+
+use keelback_store::stream::Refusal;
+
+/// Why a message was not stored, as its publisher is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    code: u16,
+    err_code: u16,
+    description: Vec<u8>,
+}
+
+/// Names the errors: a code as of HTTP, a code of its own, the text.
+macro_rules! errors {
+    ($($name:ident = $code:literal, $err_code:literal, $text:literal;)*) => {
+        $(
+            #[doc = $text]
+            pub(crate) fn $name() -> Refused {
+                Refused::new($code, $err_code, $text.as_bytes().to_vec())
+            }
+        )*
+    };
+}
+
+errors! {
+
+    insufficient_resources = 503, 10023, "insufficient resources";
+    message_too_long = 400, 10054, "message size exceeds maximum allowed";
+    other_stream = 400, 10060, "expected stream does not match";
+    headers_too_long = 400, 10097, "header size exceeds maximum allowed of 64k";
+    sealed = 400, 10109, "invalid operation on sealed stream";
+    ttl_invalid = 400, 10165, "invalid per-message TTL";
+    ttl_disabled = 400, 10166, "per-message TTL is disabled";
+    too_many_requests = 429, 10167, "too many requests";
+    counters_disabled = 400, 10168, "message counters is disabled";
+    increment_invalid = 400, 10171, "message counter increment is invalid";
+    atomic_disabled = 400, 10174, "atomic publish is disabled";
+    schedules_disabled = 400, 10188, "message schedules is disabled";
+    last_subject_sequence_missing =
+        400, 10193, "missing sequence for expected last sequence per subject";
+    batch_disabled = 400, 10205, "batch publish is disabled";
+
+    scheduler_invalid = 400, 10212, "message schedules invalid scheduler";
+    source_header = 400, 10227, "message stream source header is not allowed";
+}
+
+pub(crate) fn store_failed(why: &str) -> Refused {
+    Refused::new(503, 10077, why.as_bytes().to_vec())
+}
+
+pub(crate) fn rollup_failed(why: &str) -> Refused {
+    Refused::new(500, 10111, why.as_bytes().to_vec())
+}
+
+impl Refused {
+    fn new(code: u16, err_code: u16, description: Vec<u8>) -> Self {
+        Self { code, err_code, description }
+    }
+
+    /// Its `code`: 429 is answered with a status as well.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// Appends the answer of the stream `name`.
+    pub fn write(&self, text: &mut Vec<u8>, name: &str) {
+        let head = format!(
+            r#"{{"error":{{"code":{},"err_code":{},"description":"#,
+            self.code, self.err_code
+        );
+        text.extend_from_slice(head.as_bytes());
+        write_json(text, &self.description);
+        text.extend_from_slice(br#"},"stream":"#);
+        write_json(text, name.as_bytes());
+        text.extend_from_slice(br#","seq":0}"#);
+    }
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::WrongLastSequence { last } => {
+                Self::new(400, 10071, format!("wrong last sequence: {last}").into_bytes())
+            }
+            Refusal::WrongLastMsgId { last } => {
+                Self::new(400, 10070, [b"wrong last msg ID: ", &**last].concat())
+            }
+            Refusal::Failed => insufficient_resources(),
+            other => store_failed(&other.to_string()),
+        }
+    }
+}
+
+/// Appends a text as JSON, escaped as Go escapes it.
+pub(crate) fn write_json(to: &mut Vec<u8>, text: &[u8]) {
+    let mut escaped = String::with_capacity(text.len() + 2);
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => escaped.extend(['\\', character]),
+                '\n' => escaped.push_str("\\n"),
+                '\r' => escaped.push_str("\\r"),
+                '\t' => escaped.push_str("\\t"),
+                '\u{8}' => escaped.push_str("\\b"),
+                '\u{c}' => escaped.push_str("\\f"),
+                '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    // Writing to a String cannot fail.
+                    let _ = write!(escaped, "\\u{:04x}", u32::from(character));
+                }
+                _ => escaped.push(character),
+            }
+        }
+        // Each byte that is no UTF-8 for itself.
+        escaped.extend(chunk.invalid().iter().map(|_| "\\ufffd"));
+    }
+    to.push(b'"');
+    to.extend_from_slice(escaped.as_bytes());
+    to.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_that_of_nats_server() {
+        let mut text = Vec::new();
+        sealed().write(&mut text, "ORDERS");
+        let expected = br#"{"error":{"code":400,"err_code":10109,"description":"invalid operation on sealed stream"},"stream":"ORDERS","seq":0}"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn texts_of_strangers_are_escaped_as_go_does() {
+        let mut text = Vec::new();
+        write_json(&mut text, b"a\"<\\\n\x01\xff\xe2\x80\xa8");
+        assert_eq!(text, br#""a\"\u003c\\\n\u0001\ufffd\u2028""#);
+    }
+}

@@ -1,0 +1,295 @@
+//! What a published message asks of a stream: its headers, checked in nats-server's order.
+//!
+//! First comes what the message and the policy decide, then what the stream's state decides (when the
+//! entry is applied), then the rest. A message that would be refused by the rest is not proposed: its
+//! [`Late`] refusal is the answer unless the state has another. Source: nats-server 2.15
+//! `server/stream.go`, `processJetStreamMsg`, for a server alone.
+
+use std::borrow::Cow;
+
+use keelback_store::stream::{Body, Conditions, Lifetime, Message, Rollup, Storage};
+
+use crate::errors::{self, Refused};
+use crate::headers::{self, find};
+use crate::policy::Policy;
+
+/// The longest record of a file stream, as nats-server counts it (bytes).
+const RECORD_BYTES_MAX: usize = 32 << 20;
+
+/// The longest header block (bytes).
+const HEADER_BYTES_MAX: usize = 65535;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// A message that a stream may take.
+#[derive(Debug)]
+pub struct Proposal<'a> {
+    subject: Cow<'a, [u8]>,
+    headers: Cow<'a, [u8]>,
+    payload: &'a [u8],
+    asked: Asked,
+    /// It will be refused, unless the state has it refused for another reason first.
+    pub late: Option<Late>,
+}
+
+/// A refusal that comes behind some of what the state decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// What is answered.
+    pub refused: Refused,
+    /// Message ids are looked at before it.
+    pub is_behind_ids: bool,
+}
+
+/// What headers ask for, as numbers and ranges of the block.
+#[derive(Debug, Default)]
+struct Asked {
+    last_seq: Option<u64>,
+    last_subject_seq: Option<u64>,
+    lifetime: Lifetime,
+    rollup: Rollup,
+}
+
+impl Proposal<'_> {
+    /// The message, for a stream to apply.
+    pub fn message(&self, time_ns: u64) -> Message<'_> {
+        let header = |name| find(&self.headers, name).unwrap_or_default();
+        let (asked, has_headers) = (&self.asked, !self.headers.is_empty());
+        let mut conditions = Conditions {
+            last_seq: asked.last_seq,
+            last_subject_seq: asked.last_subject_seq,
+            ..Conditions::default()
+        };
+        let mut msg_id: &[u8] = b"";
+        if has_headers {
+            msg_id = header(b"Nats-Msg-Id");
+            conditions.last_msg_id = header(b"Nats-Expected-Last-Msg-Id");
+            conditions.subject = header(b"Nats-Expected-Last-Subject-Sequence-Subject");
+        }
+        Message {
+            subject: &self.subject,
+            body: Body::Held { headers: &self.headers, payload: self.payload },
+            time_ns,
+            lifetime: asked.lifetime,
+            rollup: asked.rollup,
+            msg_id,
+            conditions,
+            is_marker: has_headers && is_marker(&self.headers),
+        }
+    }
+}
+
+/// Reads a message. `random` serves subject transforms.
+///
+/// # Errors
+/// What is answered, whatever the stream's state is.
+pub fn read<'a>(
+    policy: &Policy,
+    subject: &'a [u8],
+    headers: &'a [u8],
+    payload: &'a [u8],
+    reply: &[u8],
+    random: &mut dyn FnMut() -> u32,
+) -> Result<Proposal<'a>, Refused> {
+    if reply.ends_with(b".$FI") {
+        // nats-server looks whether it is a batch before anything else.
+        return Err(errors::batch_disabled());
+    }
+    let transformed = policy.transform.as_ref().and_then(|it| it.transform(subject, random));
+    let subject = transformed.map_or(Cow::Borrowed(subject), Cow::Owned);
+    if policy.storage == Storage::File
+        && 30 + subject.len() + headers.len() + payload.len() > RECORD_BYTES_MAX
+    {
+        return Err(errors::store_failed("message too large"));
+    }
+    if policy.is_sealed {
+        return Err(errors::sealed());
+    }
+    let headers =
+        if headers.is_empty() { Cow::Borrowed(headers) } else { headers::stored(headers) };
+    let mut proposal = Proposal { subject, headers, payload, asked: Asked::default(), late: None };
+    if !proposal.headers.is_empty() {
+        proposal.read_headers(policy)?;
+    }
+    let bytes = proposal.headers.len() + payload.len();
+    if policy.message_bytes_max.is_some_and(|max| bytes > max) {
+        proposal.refuse_late(errors::message_too_long(), true);
+    }
+    if proposal.headers.len() > HEADER_BYTES_MAX {
+        proposal.refuse_late(errors::headers_too_long(), true);
+    }
+    proposal.read_lifetime(policy);
+    Ok(proposal)
+}
+
+impl Proposal<'_> {
+    fn read_headers(&mut self, policy: &Policy) -> Result<(), Refused> {
+        let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
+        if memchr::memmem::find(&self.headers, b"\nNats-").is_none() {
+            return Ok(());
+        }
+        if find(&self.headers, b"Nats-Batch-Id").is_some() {
+            return Err(errors::atomic_disabled());
+        }
+        if let Some(increment) = has(b"Nats-Incr") {
+            let is_number = is_integer(increment);
+            return Err(if is_number {
+                errors::counters_disabled()
+            } else {
+                errors::increment_invalid()
+            });
+        }
+        if has(b"Nats-Expected-Stream").is_some_and(|name| name != policy.name.as_bytes()) {
+            return Err(errors::other_stream());
+        }
+        let ttl = has(b"Nats-TTL").map(read_ttl);
+        if matches!(ttl, Some(Ok(_))) && !policy.allows_ttl {
+            return Err(errors::ttl_disabled());
+        }
+        let last_subject_seq = has(b"Nats-Expected-Last-Subject-Sequence").map(number);
+        let other_subject = has(b"Nats-Expected-Last-Subject-Sequence-Subject");
+        if last_subject_seq.is_none() && other_subject.is_some() {
+            return Err(errors::last_subject_sequence_missing());
+        }
+        let last_seq = has(b"Nats-Expected-Last-Sequence").map(number);
+        let late = self.late_before_ids();
+        let rollup = has(b"Nats-Rollup").map(|value| read_rollup(value, policy));
+        self.asked.last_seq = last_seq;
+        self.asked.last_subject_seq = last_subject_seq;
+        if let Some(refused) = late {
+            self.refuse_late(refused, false);
+        }
+        match rollup {
+            Some(Ok(rollup)) => self.asked.rollup = rollup,
+            Some(Err(refused)) => self.refuse_late(refused, true),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// What only streams with schedules, or sources, let pass.
+    fn late_before_ids(&self) -> Option<Refused> {
+        let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
+        if has(b"Nats-Schedule").is_some() {
+            return Some(errors::schedules_disabled());
+        }
+        let scheduler = has(b"Nats-Scheduler");
+        if let Some(next) = has(b"Nats-Schedule-Next") {
+            let is_valid = next == b"purge"
+                && scheduler.is_some_and(|subject| {
+                    subject != &*self.subject && keelback_subject::is_valid_literal(subject)
+                });
+            return Some(if is_valid {
+                errors::schedules_disabled()
+            } else {
+                errors::scheduler_invalid()
+            });
+        }
+        if scheduler.is_some() {
+            return Some(errors::scheduler_invalid());
+        }
+        has(b"Nats-Stream-Source").map(|_| errors::source_header())
+    }
+
+    fn read_lifetime(&mut self, policy: &Policy) {
+        let Some(ttl) = find(&self.headers, b"Nats-TTL").filter(|value| !value.is_empty()) else {
+            return;
+        };
+        match read_ttl(ttl) {
+            Err(InvalidTtl) => self.refuse_late(errors::ttl_invalid(), true),
+            Ok(Ttl::Never) => self.asked.lifetime = Lifetime::Never,
+            Ok(Ttl::Seconds(seconds)) => {
+                let mut seconds = seconds;
+                let is_raised =
+                    seconds < policy.marker_ttl_s && policy.limits.msgs_per_subject_max != 1;
+                if is_raised {
+                    seconds = policy.marker_ttl_s;
+                    let bare = headers::without(std::mem::take(&mut self.headers), b"Nats-TTL");
+                    self.headers = headers::with(bare, b"Nats-TTL", seconds.to_string().as_bytes());
+                }
+                let ttl_ns = seconds.saturating_mul(NS_PER_S);
+                self.asked.lifetime = Lifetime::Ttl { ttl_ns };
+            }
+        }
+    }
+
+    fn refuse_late(&mut self, refused: Refused, is_behind_ids: bool) {
+        self.late.get_or_insert(Late { refused, is_behind_ids });
+    }
+}
+
+enum Ttl {
+    Never,
+    Seconds(u64),
+}
+
+struct InvalidTtl;
+
+/// `never`, a duration of Go, or seconds.
+fn read_ttl(text: &[u8]) -> Result<Ttl, InvalidTtl> {
+    if text.eq_ignore_ascii_case(b"never") {
+        return Ok(Ttl::Never);
+    }
+    if let Some(duration_ns) = crate::duration::read(text) {
+        let is_long = duration_ns >= i64::try_from(NS_PER_S).unwrap_or(i64::MAX);
+        return is_long
+            .then(|| Ttl::Seconds(duration_ns.unsigned_abs() / NS_PER_S))
+            .ok_or(InvalidTtl);
+    }
+    let seconds = number(text);
+    i64::try_from(seconds).map(|_| Ttl::Seconds(seconds)).map_err(|_| InvalidTtl)
+}
+
+/// Decimal digits; anything else is a number that nothing has, as in nats-server. One that is too
+/// large wraps around there, and so it does here.
+fn number(text: &[u8]) -> u64 {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    let mut number = 0_i64;
+    for byte in text {
+        let Some(digit) = digit(byte) else { return u64::MAX };
+        number = number.wrapping_mul(10).wrapping_add(digit);
+    }
+    number.cast_unsigned()
+}
+
+fn is_integer(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn read_rollup(value: &[u8], policy: &Policy) -> Result<Rollup, Refused> {
+    if !policy.allows_rollup {
+        return Err(errors::rollup_failed("rollup not permitted"));
+    }
+    let value = String::from_utf8_lossy(value).to_lowercase();
+    match &*value {
+        "sub" => Ok(Rollup::Subject),
+        "all" => Ok(Rollup::All),
+        other => {
+            let quoted = keelback_wire::quote::quote(other.as_bytes());
+            Err(errors::rollup_failed(&format!("rollup value invalid: {quoted}")))
+        }
+    }
+}
+
+/// The message id of a header block; empty without one.
+pub fn msg_id(headers: &[u8]) -> &[u8] {
+    find(headers, b"Nats-Msg-Id").unwrap_or_default()
+}
+
+/// Whether a message tells that its subject's messages are gone.
+fn is_marker(headers: &[u8]) -> bool {
+    find(headers, b"Nats-Marker-Reason").is_some_and(|reason| !reason.is_empty())
+        || find(headers, b"KV-Operation") == Some(b"PURGE")
+}
+
+/// The header block of a marker that stays so long (seconds).
+///
+/// Source: nats-server 2.15 `server/stream.go`, `subjectDeleteMarkers`.
+pub fn marker_headers(ttl_s: u64) -> Vec<u8> {
+    format!(
+        "NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: {}\r\nNats-Rollup: sub\r\n\r\n",
+        crate::duration::show_seconds(ttl_s)
+    )
+    .into_bytes()
+}

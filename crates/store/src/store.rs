@@ -1,0 +1,284 @@
+//! A store that is opened: its streams as their last checkpoints had them, and what the log holds
+//! beyond.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::disk::Disk;
+use crate::durable::{self, Durable};
+use crate::log::{self, Entry, Log, LogError, Position};
+use crate::manifest::{Manifest, ManifestError};
+use crate::meta::{self, Change, Meta, Reach, StreamRecord};
+use crate::root::{Root, RootError};
+use crate::stream;
+
+#[cfg(test)]
+mod tests;
+
+/// The folder of a stream's folders.
+const STREAMS: &str = "streams";
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A log file's length (bytes).
+    pub log_file_bytes: u32,
+    /// Log files that are kept for reuse.
+    pub log_spares: usize,
+    /// Whether an acknowledgement may come before what it promises is on stable storage.
+    pub is_lazy: bool,
+    /// Drawn at random: the number of a store that is made, and what keeps strangers from choosing
+    /// subjects that collide.
+    pub drawn: u128,
+    /// Finds the message id in a header block; empty without one.
+    pub msg_id_of: fn(&[u8]) -> &[u8],
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            log_file_bytes: LOG_FILE_BYTES,
+            log_spares: LOG_SPARES,
+            is_lazy: false,
+            drawn: 0,
+            msg_id_of: |_| b"",
+        }
+    }
+}
+
+/// A log file's length (bytes): filled ahead of use, so a new store takes that much once it is used.
+const LOG_FILE_BYTES: u32 = 64 << 20;
+
+/// Log files that are kept for reuse.
+const LOG_SPARES: usize = 2;
+
+/// What keeps a store from being opened.
+#[derive(Debug)]
+pub enum StoreError {
+    /// It is no store, in use, or the disk refused.
+    Root(RootError),
+    /// Which streams there are cannot be read.
+    Manifest(ManifestError),
+    /// The log.
+    Log(LogError),
+    /// A stream.
+    Stream {
+        /// Its name.
+        name: String,
+        /// Why.
+        error: durable::Failure,
+    },
+    /// An entry that no version of this program writes.
+    Entry {
+        /// Where it stands.
+        at: Position,
+    },
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(error) => error.fmt(formatter),
+            Self::Manifest(error) => error.fmt(formatter),
+            Self::Log(error) => error.fmt(formatter),
+            Self::Stream { name, error } => write!(formatter, "the stream {name:?}: {error}"),
+            Self::Entry { at } => write!(
+                formatter,
+                "the entry at {} of the log's file {:016x} is of a kind that this program does not \
+                 know: open the store with the program that wrote it",
+                at.offset, at.file
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Which streams there are, and what remembers it.
+pub struct MetaKeeper<D: Disk> {
+    /// The streams.
+    pub meta: Meta,
+    manifest: Manifest<D>,
+    /// Nothing of the log before it is needed.
+    needed: Position,
+}
+
+impl<D: Disk> MetaKeeper<D> {
+    /// Applies a change.
+    pub fn apply(&mut self, change: Change) {
+        self.meta.apply(change);
+    }
+
+    /// Writes the manifest: all changes before `applied` are safe in it, and the log may be trimmed up
+    /// to the place that this gives: `needed`, unless more was not needed before. (A stream that was
+    /// quiet for long names an old place, and needs only what came since.)
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn save(&mut self, reach: Reach) -> Result<Position, ManifestError> {
+        let needed = self.needed.max(reach.needed);
+        self.manifest.write(&self.meta.encode(Reach { needed, ..reach }))?;
+        self.needed = needed;
+        Ok(needed)
+    }
+}
+
+/// A store that is open.
+pub struct Store<D: Disk + Clone> {
+    /// Whose it is; held as long as it is used.
+    pub root: Root<D>,
+    /// Which streams there are.
+    pub meta: MetaKeeper<D>,
+    /// Their states, by group.
+    pub streams: BTreeMap<u32, Durable<D>>,
+    /// What goes on.
+    pub log: Log<D>,
+    /// All before it was applied.
+    pub applied: Position,
+    /// What is not as it was written, each named by its file. Nothing is removed for it.
+    pub damage: Vec<String>,
+}
+
+impl<D: Disk + Clone> Store<D> {
+    /// Opens a store, or makes one in a directory that is empty.
+    ///
+    /// # Errors
+    /// It cannot be used as it is; nothing was removed.
+    pub fn open(disk: &D, options: &Options) -> Result<Self, StoreError> {
+        let root = Root::open(disk, options.drawn).map_err(StoreError::Root)?;
+        let top = Path::new("");
+        let (manifest, content, damaged) =
+            Manifest::open(disk.clone(), top, root.store).map_err(StoreError::Manifest)?;
+        let mut damage = named("the store's manifest", damaged);
+        if root.is_damaged {
+            damage.push("a copy of the store's number is damaged: the other one served".to_owned());
+        }
+        let (meta, reach) = match content.as_deref().map(Meta::decode) {
+            None => (Meta::default(), Reach::default()),
+            Some(Some(found)) => found,
+            Some(None) => {
+                let folder = PathBuf::new();
+                return Err(StoreError::Manifest(ManifestError::Lost { folder }));
+            }
+        };
+        let mut streams = BTreeMap::new();
+        for record in meta.streams() {
+            let opened = open_stream(disk, &root, record, options)?;
+            damage.extend(named(&record.name, opened.1));
+            streams.insert(record.group, opened.0);
+        }
+        // A stream may have been quiet since long before the log was trimmed.
+        let meta_applied = reach.applied;
+        let from = streams.values().map(Durable::applied).fold(meta_applied, Position::min);
+        let from = from.max(reach.needed);
+        let mut replay = Replay {
+            disk,
+            root: &root,
+            options,
+            meta: MetaKeeper { meta, manifest, needed: reach.needed },
+            meta_applied,
+            streams,
+            failure: None,
+        };
+        let log_options = log::Options {
+            store: root.store,
+            file_bytes: options.log_file_bytes,
+            spares: options.log_spares,
+            is_lazy: options.is_lazy,
+        };
+        let opened = Log::open(disk.clone(), log_options, from, |entry| replay.visit(entry));
+        let (log, damaged) = opened.map_err(StoreError::Log)?;
+        damage.extend(named("the log", damaged));
+        let Replay { meta, streams, failure, .. } = replay;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let applied = log.end();
+        Ok(Self { root, meta, streams, log, applied, damage })
+    }
+}
+
+/// The entries of the log, as they are applied again.
+struct Replay<'a, D: Disk + Clone> {
+    disk: &'a D,
+    root: &'a Root<D>,
+    options: &'a Options,
+    meta: MetaKeeper<D>,
+    meta_applied: Position,
+    streams: BTreeMap<u32, Durable<D>>,
+    failure: Option<StoreError>,
+}
+
+impl<D: Disk + Clone> Replay<'_, D> {
+    fn visit(&mut self, entry: Entry<'_>) {
+        if self.failure.is_none()
+            && let Err(failure) = self.apply(entry)
+        {
+            self.failure = Some(failure);
+        }
+    }
+
+    fn apply(&mut self, entry: Entry<'_>) -> Result<(), StoreError> {
+        if entry.group == meta::GROUP {
+            if entry.at >= self.meta_applied {
+                let change =
+                    Change::decode(entry.body).ok_or(StoreError::Entry { at: entry.at })?;
+                self.change(change)?;
+            }
+            return Ok(());
+        }
+        // A stream that is gone has entries before its end.
+        let Some(stream) = self.streams.get_mut(&entry.group) else { return Ok(()) };
+        if entry.at >= stream.applied() {
+            let decoded = stream::decode(entry.body).ok_or(StoreError::Entry { at: entry.at })?;
+            stream.apply(entry.end(), &decoded);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), StoreError> {
+        match &change {
+            Change::Put(record) if !self.streams.contains_key(&record.group) => {
+                let (stream, _) = open_stream(self.disk, self.root, record, self.options)?;
+                self.streams.insert(record.group, stream);
+            }
+            Change::Put(_) => {}
+            Change::Drop(group) => {
+                if let Some(stream) = self.streams.remove(group) {
+                    // What is left of it belongs to nobody; the next start tries again.
+                    let _ = stream.delete();
+                }
+            }
+        }
+        self.meta.apply(change);
+        Ok(())
+    }
+}
+
+/// The folder of a stream.
+pub fn folder_of(group: u32) -> PathBuf {
+    Path::new(STREAMS).join(format!("{group:08x}"))
+}
+
+fn open_stream<D: Disk + Clone>(
+    disk: &D,
+    root: &Root<D>,
+    record: &StreamRecord,
+    options: &Options,
+) -> Result<(Durable<D>, Vec<durable::Damage>), StoreError> {
+    let setup = durable::Setup {
+        store: root.store,
+        group: record.group,
+        first_seq: record.first_seq,
+        limits: record.limits,
+        hash_seed: options.drawn as u64,
+        msg_id_of: options.msg_id_of,
+    };
+    Durable::open_or_create(disk.clone(), &folder_of(record.group), setup)
+        .map_err(|error| StoreError::Stream { name: record.name.clone(), error })
+}
+
+fn named<T: fmt::Debug>(what: &str, damage: Vec<T>) -> Vec<String> {
+    damage.into_iter().map(|damage| format!("{what}: {damage:?}")).collect()
+}
