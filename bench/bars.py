@@ -47,7 +47,9 @@ class Workload:
     times: int = 1
     """How many times the rounds of others: more where single runs scatter."""
     secured: str = ""
-    """"password" or "tls": how the server is configured."""
+    """How the servers are configured: "password", "tls", or one of `servers.STREAMS`."""
+    genuine_secured: str | None = None
+    """The same for nats-server, where it is another."""
 
 
 def wall(bar: float, key: str = "messages_per_second", label: str = "messages/s") -> Metric:
@@ -94,6 +96,25 @@ def fanout(subs: int, wall_bar: float, processor_bar: float, *, own_sids: bool) 
         + (("--own-sids",) if own_sids else ()),
         metrics=(wall(wall_bar), processor(processor_bar)),
         relay=True,
+    )
+
+
+def streams(
+    name: str,
+    title: str,
+    arguments: str,
+    bar: float,
+    *,
+    ours: str = "streams",
+    genuine: str = "streams",
+) -> Workload:
+    return Workload(
+        name=f"stream-{name}",
+        title=title,
+        arguments=("stream-publish", *arguments.split()),
+        metrics=(wall(bar, label="acknowledged/s"),),
+        secured=ours,
+        genuine_secured=genuine,
     )
 
 
@@ -246,4 +267,28 @@ PAGES = Workload(
     timed=False,
 )
 
-ALL: tuple[Workload, ...] = (*WORKLOADS, START, EMBEDDED, POLLING, PAGES)
+ALWAYS = "streams-always"
+
+STREAMS: tuple[Workload, ...] = (
+    streams("file", "file stream, durable, 128 B, beside a lazy nats-server", "--size 128", 2),
+    streams("file-always", "… beside one that syncs as well", "--size 128", 50, genuine=ALWAYS),
+    streams("file-4", "… 4 publishers, beside a lazy one", "--size 128 --publishers 4", 2),
+    streams("file-1024", "… 1 KiB, beside a lazy one", "--size 1024", 1.3),
+    streams(
+        "file-one",
+        "… 128 B one at a time, beside one that syncs as well",
+        "--size 128 --in-flight 1",
+        1.5,
+        genuine=ALWAYS,
+    ),
+    streams(
+        "file-100",
+        "… 100 streams, 10 publishers, beside a lazy one",
+        "--size 128 --streams 100 --publishers 10",
+        1.5,
+    ),
+    streams("lazy", "file stream, both lazy, 128 B", "--size 128", 2.5, ours="streams-lazy"),
+    streams("memory", "memory stream, 128 B", "--size 128 --storage memory", 3),
+)
+
+ALL: tuple[Workload, ...] = (*WORKLOADS, *STREAMS, START, EMBEDDED, POLLING, PAGES)

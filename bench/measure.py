@@ -118,12 +118,15 @@ def keep(samples: Samples, sample: Callable[[], Sample]) -> None:
 
 def run(plan: Plan, workload: Workload, contender: Contender) -> Sample:
     """One run of the generator against a fresh server."""
-    with running(contender, workload.secured, plan.directory) as server:
+    secured = workload.secured
+    if contender is plan.genuine and workload.genuine_secured is not None:
+        secured = workload.genuine_secured
+    with running(contender, secured, plan.directory) as server:
         quick = plan.quick and workload.quick is not None
         line = [*plan.load, *((workload.quick or ()) if quick else workload.arguments)]
         if workload.timed:
             line += ["--seconds", str(plan.seconds)]
-        return drive(line, workload.secured, contender, server)
+        return drive(line, secured, contender, server)
 
 
 def drive(line: Sequence[str], secured: str, contender: Contender, server: RunningServer) -> Sample:

@@ -18,6 +18,10 @@ from pathlib import Path
 
 USER = "bench"
 PASSWORD = "a-password-for-the-benchmark"
+STREAMS = {"streams": "", "streams-lazy": "2m", "streams-always": "always"}
+"""How a server with streams is configured: its `sync_interval`, "" for the default."""
+
+STORE = "store"
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 
@@ -44,6 +48,8 @@ class Contender:
         elif secured == "tls":
             certificate, key = certificate_files(directory)
             line += ["--tls", "--tlscert", str(certificate), "--tlskey", str(key)]
+        elif secured in STREAMS:
+            line += ["-c", str(streams_configuration(directory, STREAMS[secured]))]
         return line
 
 
@@ -66,7 +72,7 @@ def running(
 
     Args:
         contender: which.
-        secured: "", "password" or "tls".
+        secured: "", "password", "tls", or one of `STREAMS`.
         directory: for its files.
         options: more of its flags.
 
@@ -93,6 +99,8 @@ def running(
             yield RunningServer(port, listening_pid(process.pid, port), started_in_s)
         finally:
             stop(process)
+            # A run of streams leaves hundreds of megabytes.
+            shutil.rmtree(directory / STORE, ignore_errors=True)
 
 
 def wait_for_listener(
@@ -164,6 +172,14 @@ def password_configuration(directory: Path) -> Path:
     path.write_text(
         f'authorization {{\n  user: {USER}\n  password: "{PASSWORD}"\n  timeout: 60\n}}\n'
     )
+    return path
+
+
+def streams_configuration(directory: Path, sync_interval: str) -> Path:
+    """JetStream in an empty store."""
+    path = directory / "streams.conf"
+    sync = f"sync_interval: {sync_interval}" if sync_interval else ""
+    path.write_text(f'jetstream {{ store_dir: "{directory / STORE}"\n {sync}\n}}\n')
     return path
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "CoreError",
     "FastUser",
     "Gate",
+    "KeptStream",
     "Limits",
     "Listener",
     "LogFull",
@@ -28,6 +29,11 @@ __all__ = [
     "Request",
     "ServerInfo",
     "SlowConsumer",
+    "Store",
+    "StoreError",
+    "StoredMessage",
+    "StreamState",
+    "StreamTable",
     "SubscriptionInfo",
     "TlsConfig",
     "__version__",
@@ -295,6 +301,131 @@ class Request:
     payload: bytes
     connection: int
 
+class StoreError(CoreError):
+    """There is no such stream, or the disk refused; the message says which."""
+
+@final
+class StreamTable:
+    """What the core must know of a stream. 0 is without limit, and so is -1 of `max_msg_size`.
+
+    `transform` is `(source, destination)`, `republish` has `headers_only` behind that.
+
+    Raises:
+        CoreError: a transform that cannot be.
+    """
+
+    def __new__(
+        cls,
+        *,
+        storage: Literal["file", "memory"],
+        subjects: list[str],
+        first_seq: int = 0,
+        max_msgs: int = 0,
+        max_bytes: int = 0,
+        max_msgs_per_subject: int = 0,
+        max_age_ns: int = 0,
+        discard: Literal["old", "new", "new_per_subject"] = "old",
+        duplicate_window_ns: int = 0,
+        delete_marker_ttl_ns: int = 0,
+        max_msg_size: int = -1,
+        no_ack: bool = False,
+        sealed: bool = False,
+        allow_rollup: bool = False,
+        allow_ttl: bool = False,
+        allow_direct: bool = False,
+        domain: str = "",
+        transform: tuple[str, str] | None = None,
+        republish: tuple[str, str, bool] | None = None,
+    ) -> StreamTable: ...
+
+@final
+class KeptStream:
+    """What a store remembers of a stream: `config` is what `Store.create` was given."""
+
+    account: str
+    name: str
+    config: bytes
+    created_ns: int
+
+@final
+class StreamState:
+    """What a stream shows of itself. Counts, sequences, bytes, nanoseconds since 1970.
+
+    `failure` says why it takes no messages, and is "" while it does.
+    """
+
+    messages: int
+    bytes: int
+    first_seq: int
+    first_time_ns: int | None
+    last_seq: int
+    last_time_ns: int | None
+    subjects: int
+    deleted: int
+    lost_messages: int
+    lost_bytes: int
+    failure: str
+
+@final
+class StoredMessage:
+    """A message of a stream; `headers` is the block as on the wire, empty without one."""
+
+    seq: int
+    subject: str
+    headers: bytes
+    payload: bytes
+    time_ns: int
+
+@final
+class Store:
+    """The streams of one server (`Plane.open_store`). Calls wait for the disk.
+
+    Raises:
+        StoreError: there is no such stream, or the disk refused; then it is as before.
+    """
+
+    def streams(self) -> list[KeptStream]: ...
+    def create(
+        self, account: str, name: str, config: bytes, created_ns: int, table: StreamTable
+    ) -> None: ...
+    def serve(self, account: str, name: str, table: StreamTable) -> None:
+        """Let messages into a stream that the store had when it was opened."""
+
+    def update(self, account: str, name: str, config: bytes, table: StreamTable) -> None: ...
+    def delete(self, account: str, name: str) -> None: ...
+    def purge(
+        self, account: str, name: str, *, subject: str = "", below_seq: int = 0, keep: int = 0
+    ) -> int:
+        """Remove messages: of a subject, below a sequence, all but the newest; says how many."""
+
+    def remove(self, account: str, name: str, seq: int, *, erase: bool) -> bool:
+        """Remove one message, and overwrite it with `erase`; False if there is none."""
+
+    def state(self, account: str, name: str) -> StreamState: ...
+    def deleted(self, account: str, name: str, at_most: int) -> list[tuple[int, int]]:
+        """The first gaps between the first and the last message: first and last sequence each."""
+
+    def subjects(
+        self, account: str, name: str, subject: str, offset: int, limit: int
+    ) -> tuple[int, list[tuple[str, int]]]:
+        """How many subjects match, and a page of them with their messages, in their order."""
+
+    def message(self, account: str, name: str, seq: int) -> StoredMessage | None: ...
+    def last_message(self, account: str, name: str, subject: str) -> StoredMessage | None: ...
+    def next_message(
+        self, account: str, name: str, subject: str, seq: int, time_ns: int | None
+    ) -> StoredMessage | None:
+        """The first message of a subject from a sequence and a time on; "" is any subject."""
+
+    def usage(self, account: str) -> tuple[int, int]:
+        """Bytes that an account's streams hold in memory and in files."""
+
+    def failure(self) -> str:
+        """Why the log took nothing the last time; "" when it did."""
+
+    def damage(self) -> list[str]:
+        """What was not as it was written when the store was opened, by file."""
+
 @final
 class LogFull:
     """The log file grew beyond `size_limit`; told once, until `Plane.set_log` is called again."""
@@ -524,6 +655,15 @@ class Plane:
 
     def set_system_account(self, name: str) -> None:
         """Make the account of this name the system account, in place of `$SYS`."""
+
+    def open_store(self, directory: str, *, durable: bool = True) -> Store:
+        """Open the store of this server's streams, once; `shutdown` closes it.
+
+        Without `durable` an acknowledgement may come before what it promises is on stable storage.
+
+        Raises:
+            StoreError: it is in use, damaged, of another version, or no store.
+        """
 
     def open_pipe(self) -> Pipe: ...
     def serve_requests(self, account: str, subject: str) -> None:

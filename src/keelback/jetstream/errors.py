@@ -83,6 +83,13 @@ MAX_STREAM_BYTES_EXCEEDED: Final = ErrorKind(
 
 # A stream.
 STREAM_CREATE: Final = ErrorKind(500, 10049, "{err}")
+STREAM_DELETE: Final = ErrorKind(500, 10050, "{err}")
+STREAM_GENERAL: Final = ErrorKind(500, 10051, "{err}")
+STREAM_SEALED: Final = ErrorKind(400, 10109, "invalid operation on sealed stream")
+PURGE_FAILED: Final = ErrorKind(500, 10110, "{err}")
+NO_MESSAGE_FOUND: Final = ErrorKind(404, 10037, "no message found")
+SEQUENCE_NOT_FOUND: Final = ErrorKind(400, 10043, "sequence {seq} not found")
+MESSAGE_DELETE_FAILED: Final = ErrorKind(500, 10057, "{err}")
 STREAM_INVALID_CONFIG: Final = ErrorKind(500, 10052, "{err}")
 STREAM_MIRROR_NOT_UPDATABLE: Final = ErrorKind(
     400, 10055, "stream mirror configuration can not be updated"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from datetime import date
 from typing import Final
 
 _LAYOUT: Final = "2006-01-02T15:04:05Z07:00"
@@ -36,6 +37,7 @@ _RANGES: Final = {
 """The parts that are held against their bounds as soon as they are read; the day comes last."""
 
 _ANY_NUMBER: Final = ("", range(0))
+_EPOCH: Final = date(1970, 1, 1)
 _OFFSET_BYTES: Final = len("+07:00")
 _ZONE_HOUR_MAX: Final = 24
 _ZONE_MINUTE_MAX: Final = 60
@@ -56,8 +58,29 @@ def time_from(text: str) -> str:
     second, below = seconds[:2], seconds[3:][:_DIGITS_BELOW_S].rstrip("0")
     if zone in ("+00:00", "-00:00"):
         zone = "Z"
-    date = f"{year}-{month}-{day}"
-    return f"{date}T{hour:0>2}:{minute}:{second}{'.' if below else ''}{below}{zone}"
+    day_text = f"{year}-{month}-{day}"
+    return f"{day_text}T{hour:0>2}:{minute}:{second}{'.' if below else ''}{below}{zone}"
+
+
+def nanoseconds_of(text: str) -> int:
+    """The time as nanoseconds since 1970; 0 for what comes before.
+
+    Raises:
+        ValueError: it is no time; the message is Go's.
+    """
+    whole, _, rest = time_from(text).partition("T")
+    clock, zone = rest[:8], rest[8:]
+    fraction = zone[1:].split("Z")[0].split("+")[0].split("-")[0] if zone[:1] == "." else ""
+    zone = zone.removeprefix(f".{fraction}")
+    year, month, day = (int(part) for part in whole.split("-"))
+    if year == 0:
+        return 0
+    hour, minute, second = (int(part) for part in clock.split(":"))
+    seconds = (date(year, month, day) - _EPOCH).days * 86400 + hour * 3600 + minute * 60 + second
+    if zone != "Z":
+        sign = -1 if zone[0] == "-" else 1
+        seconds -= sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)
+    return max(seconds * 1_000_000_000 + int(f"{fraction:0<9}"), 0)
 
 
 def _parts(text: str) -> list[str]:

@@ -220,6 +220,21 @@ def decode_request(body: bytes) -> StreamConfigRequest:
         raise INVALID_JSON.error(err=error) from None
 
 
+_CONFIG: Final = ObjectOf("server.StreamConfig", StreamConfig, optional=False)
+
+
+def decode_config(stored: bytes) -> StreamConfig:
+    """A configuration that was stored as JSON.
+
+    Raises:
+        ApiError: it is no JSON, or not of this shape (INVALID_JSON).
+    """
+    try:
+        return read_all(stored, _CONFIG, "StreamConfig") or StreamConfig()
+    except JsonError as error:
+        raise INVALID_JSON.error(err=error) from None
+
+
 def config_of(request: StreamConfigRequest) -> StreamConfig:
     """The configuration that a request carries, as a record of its own; its parts are shared."""
     fields = StreamConfig.__struct_fields__

@@ -48,6 +48,8 @@ def compile_info(
         host=host,
         port=advertised_port,
         headers=settings.headers,
+        jetstream=settings.jetstream is not None,
+        domain="" if settings.jetstream is None else settings.jetstream.domain,
         auth_required=settings.auth.required,
         tls_required=tls is not None and not tls.optional,
         tls_verify=tls is not None and (tls.verify or tls.verify_and_map),

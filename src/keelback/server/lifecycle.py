@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from keelback.auth.authenticator import Authenticator
     from keelback.options import ServerOptions
     from keelback.server.facts import FactsSource
+    from keelback.server.jetstream import JetStream
     from keelback.server.monitor_port import MonitorPort
     from keelback.server.pump import Pump
     from keelback.server.settings import ServerSettings, TlsSettings
@@ -81,6 +82,7 @@ class Lifecycle:
         self._is_lame_duck = False
         self._has_control = False
         self._monitor: MonitorPort | None = None
+        self._jetstream: JetStream | None = None
         self._facts: FactsSource | None = None
         self.start_ns = 0
         """When it was started, in nanoseconds since 1970."""
@@ -314,6 +316,7 @@ class Lifecycle:
             if settings.system_account:
                 plane.set_system_account(settings.system_account)
             plane.set_closed_limit(settings.limits.max_closed_clients)
+            self._open_jetstream(plane, keys)
             self._open_monitor(plane)
             listener = compile_listener(settings)
             self.tls_material = tls_material(settings.tls)
@@ -329,6 +332,21 @@ class Lifecycle:
         log.log_listening(plane, settings, self.port)
         self.write_ports_file(plane)
         plane.log("INF", "Server is ready")
+
+    def _open_jetstream(self, plane: _core.Plane, keys: ServerKeys) -> None:
+        settings = self.settings
+        if settings.jetstream is None:
+            return
+        from keelback.server.jetstream import JetStream  # noqa: PLC0415  # msgspec
+
+        named = [account.name for account in settings.accounts]
+        self._jetstream = JetStream(
+            plane,
+            settings.jetstream,
+            server_name=settings.server_name or keys.server_id,
+            accounts=[name for name in named if name != settings.system_account] or ["$G"],
+        )
+        self._jetstream.open()
 
     def _open_monitor(self, plane: _core.Plane) -> None:
         if not self.settings.monitor.is_on:
@@ -356,7 +374,8 @@ class Lifecycle:
 
         plane = self.plane
         self._stop_wanted = asyncio.Event()
-        self._pump = pump = Pump(plane, self._new_authenticator(), self.log_output)
+        answer = None if self._jetstream is None else self._jetstream.handle
+        self._pump = pump = Pump(plane, self._new_authenticator(), self.log_output, answer)
         try:
             pump.attach(asyncio.get_running_loop())
             starting = asyncio.create_task(self._start_monitor(plane))
@@ -423,6 +442,8 @@ class Lifecycle:
             if self._monitor is not None:
                 self._monitor.close()
             self.ports_file.remove(plane)
+            if self._jetstream is not None:
+                self._jetstream.close()
             plane.shutdown()
             plane.log("INF", "Server Exiting..")
             self.forward_log()

@@ -14,6 +14,8 @@ from keelback import _core
 from keelback.server.log_output import forward_to_python
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from keelback.auth.authenticator import Authenticator, Decision
     from keelback.server.log_output import LogOutput
 
@@ -32,6 +34,7 @@ class Pump:
         plane: the core.
         authenticator: decides about CONNECT; None when the gate asks nothing.
         log: takes the lines that the core does not write itself; Python's `logging` without it.
+        answer: takes requests to subjects that Python serves; must not wait.
     """
 
     def __init__(
@@ -39,10 +42,12 @@ class Pump:
         plane: _core.Plane,
         authenticator: Authenticator | None,
         log: LogOutput | None = None,
+        answer: Callable[[_core.Request], object] | None = None,
     ) -> None:
         self._plane = plane
         self._authenticator = authenticator
         self._log = log
+        self._answer_request = answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deciding: dict[asyncio.Task[None], _core.AuthRequest] = {}
         self._admissions: list[_core.Admission] = []
@@ -77,6 +82,9 @@ class Pump:
                 self._decide(event)
             elif isinstance(event, _core.LogLine):
                 self._forward(event)
+            elif isinstance(event, _core.Request):
+                if self._answer_request is not None:
+                    self._answer_request(event)
             elif isinstance(event, _core.LogFull) and self._log is not None:
                 self._log.rotate_if_full()
             elif isinstance(event, _core.SlowConsumer):

@@ -134,6 +134,17 @@ class MonitorSettings(Record):
         return normpath("/" + self.base_path.lstrip("/"))
 
 
+class JetStreamSettings(Record):
+    """JetStream: where its store is, and how much it holds. Bytes; seconds."""
+
+    store_dir: str
+    max_memory: int
+    max_file: int
+    durable: bool = True
+    """An acknowledged message is on stable storage."""
+    domain: str = ""
+
+
 class AccountSettings(Record):
     """An account that the configuration declares, and its limits; -1 is without limit."""
 
@@ -165,6 +176,7 @@ class ServerSettings(Record):
     log: LogSettings = LogSettings()
     monitor: MonitorSettings = MonitorSettings()
     lame_duck: LameDuckSettings = LameDuckSettings()
+    jetstream: JetStreamSettings | None = None
     proxy_protocol: bool = False
     """Clients come through a load balancer that says who they are."""
     tags: tuple[str, ...] = ()
