@@ -11,6 +11,7 @@
 
 mod apply;
 mod calls;
+mod get;
 mod ingest;
 mod open;
 mod running;

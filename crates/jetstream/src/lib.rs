@@ -3,8 +3,10 @@
 //! No socket, no connection, no clock: times are arguments.
 
 pub mod ack;
+pub mod direct;
 mod duration;
 pub mod errors;
 pub mod headers;
 pub mod policy;
 pub mod publish;
+mod time;

@@ -107,13 +107,13 @@ pub fn read<'a>(
     }
     let headers =
         if headers.is_empty() { Cow::Borrowed(headers) } else { headers::stored(headers) };
+    let bytes = headers.len() + payload.len();
+    if policy.message_bytes_max.is_some_and(|max| bytes > max) {
+        return Err(errors::message_too_long());
+    }
     let mut proposal = Proposal { subject, headers, payload, asked: Asked::default(), late: None };
     if !proposal.headers.is_empty() {
         proposal.read_headers(policy)?;
-    }
-    let bytes = proposal.headers.len() + payload.len();
-    if policy.message_bytes_max.is_some_and(|max| bytes > max) {
-        proposal.refuse_late(errors::message_too_long(), true);
     }
     if proposal.headers.len() > HEADER_BYTES_MAX {
         proposal.refuse_late(errors::headers_too_long(), true);

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError};
 
+use keelback_jetstream::direct;
 use keelback_jetstream::policy::Policy;
 use keelback_jetstream::publish;
 use keelback_store::disk::Disk;
@@ -17,6 +18,7 @@ use keelback_store::store::folder_of;
 use keelback_store::stream::{Effects, Entry, Limits, Purge, State, Storage, Stream, encode};
 
 use super::Streams;
+use super::get::GetReceiver;
 use super::ingest::StreamReceiver;
 use super::running::{Kept, Running};
 use crate::lock;
@@ -407,8 +409,15 @@ impl<D: Disk + Clone> Streams<D> {
         let proposer: Arc<dyn Proposer> = self.clone();
         let receiver: Arc<dyn Receiver> =
             Arc::new(StreamReceiver { running: running.clone(), proposer });
-        running.subscribe(subjects, |subject| {
+        let get: Arc<dyn Receiver> = Arc::new(GetReceiver(running.clone()));
+        let direct = format!("{}{}", direct::PREFIX, running.name);
+        let mut subjects = subjects.to_vec();
+        if running.policy().allows_direct {
+            subjects.extend([direct.clone(), format!("{direct}.>")]);
+        }
+        running.subscribe(&subjects, |subject| {
             let (account, threads) = (running.account.clone(), self.hub.threads);
+            let receiver = if subject.starts_with(&direct) { &get } else { &receiver };
             Subscribed::new(account, &[subject.as_bytes()], receiver.clone(), threads)
                 .map_err(|_| CallError::Subject(subject.to_owned()))
         })

@@ -1,0 +1,92 @@
+"""One connection to a server with JetStream: requests, publishes, and their answers as bytes."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Final, NamedTuple, Self
+
+TIMEOUT_S: Final = 10.0
+"""Far above what an answer takes: one that does not come is a failure."""
+
+_TIMES: Final = re.compile(rb'"(created|ts|time|first_ts|last_ts)":"(?!0001)[^"]*"')
+_LEADER: Final = re.compile(rb'"leader":"[^"]*"')
+_STAMP: Final = re.compile(rb"Nats-Time-Stamp: [^\r]*")
+
+
+class Answer(NamedTuple):
+    """A message that answers: its header block, its payload."""
+
+    headers: bytes
+    payload: bytes
+
+    def masked(self) -> Answer:
+        """Without what differs from run to run."""
+        payload = _LEADER.sub(b'"leader":"N"', _TIMES.sub(rb'"\1":"T"', self.payload))
+        return Answer(_STAMP.sub(b"Nats-Time-Stamp: T", self.headers), payload)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is the last of several: a status."""
+        return self.headers.startswith(b"NATS/1.0 ")
+
+
+class Session:
+    """A client that asks one thing after the other."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
+        self._input = self._socket.makefile("rb")
+        self._number = 0
+        self._send(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
+        self._send(b"SUB _INBOX.session.* 1\r\nPING\r\n")
+        while self._input.readline() != b"PONG\r\n":
+            pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._input.close()
+        self._socket.close()
+
+    def ask(self, subject: str, payload: bytes = b"", headers: bytes = b"") -> Answer:
+        """The first answer to a request."""
+        self._publish(subject, payload, headers)
+        return self._answer()
+
+    def ask_for_many(self, subject: str, payload: bytes = b"") -> list[Answer]:
+        """The answers up to the one that ends them."""
+        self._publish(subject, payload, b"")
+        answers = [self._answer()]
+        while not answers[-1].ends:
+            answers.append(self._answer())
+        return answers
+
+    def _publish(self, subject: str, payload: bytes, headers: bytes) -> None:
+        self._number += 1
+        reply = f"_INBOX.session.{self._number}"
+        if headers:
+            block = b"NATS/1.0\r\n" + headers + b"\r\n"
+            sizes = f"{len(block)} {len(block) + len(payload)}"
+            line = f"HPUB {subject} {reply} {sizes}\r\n".encode()
+            self._send(line + block + payload + b"\r\n")
+        else:
+            line = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
+            self._send(line + payload + b"\r\n")
+
+    def _answer(self) -> Answer:
+        wanted = f"_INBOX.session.{self._number}".encode()
+        while True:
+            line = self._input.readline().split()
+            if not line:
+                raise ConnectionError("the server closed the connection")
+            if line[0] not in (b"MSG", b"HMSG"):
+                continue
+            text = self._input.read(int(line[-1]) + 2)[:-2]
+            header_bytes = int(line[-2]) if line[0] == b"HMSG" else 0
+            if line[1] == wanted:
+                return Answer(text[:header_bytes], text[header_bytes:])
+
+    def _send(self, text: bytes) -> None:
+        self._socket.sendall(text)

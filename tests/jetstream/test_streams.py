@@ -1,0 +1,95 @@
+"""The same requests to the genuine server and to ours: the same answers, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from keelback.server.lifecycle import Lifecycle
+from keelback.server.settings import JetStreamSettings, LogSettings, ServerSettings
+from tests.jetstream import scripts
+from tests.jetstream.session import Answer, Session
+from tests.support.servers import ServerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_MEMORY: Final = 1 << 30
+MAX_FILE: Final = 8 << 30
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[Session]:
+    """A server of ours with JetStream, and a client."""
+    folder.mkdir()
+    settings = ServerSettings(
+        host="127.0.0.1",
+        port=-1,
+        log=LogSettings(file=str(folder / "log")),
+        jetstream=JetStreamSettings(
+            store_dir=str(folder), max_memory=MAX_MEMORY, max_file=MAX_FILE
+        ),
+    )
+    lifecycle = Lifecycle(settings)
+    lifecycle.start()
+    lifecycle.run_in_background()
+    try:
+        with Session("127.0.0.1", lifecycle.port) as session:
+            yield session
+    finally:
+        lifecycle.stop()
+
+
+@contextmanager
+def genuine(folder: Path) -> Iterator[Session]:
+    """The genuine server with JetStream, and a client."""
+    config = f'jetstream {{ store_dir: "{folder}", max_mem: {MAX_MEMORY}, max_file: {MAX_FILE} }}\n'
+    with ServerProcess("genuine", config) as server, Session(*server.address) as session:
+        yield session
+
+
+def answers(session: Session, steps: list[scripts.Step]) -> list[tuple[str, Answer]]:
+    """Each step with its answer."""
+    found: list[tuple[str, Answer]] = []
+    for subject, payload, *headers in steps:
+        asked = f"{subject} {payload[:200]!r} {headers}"
+        found.append((asked, session.ask(subject, payload, *headers).masked()))
+    return found
+
+
+@pytest.mark.parametrize("storage", ["file", "memory"])
+@pytest.mark.parametrize("script", [scripts.life, scripts.publishing, scripts.direct])
+def test_both_servers_answer_alike(
+    script: Callable[[str], list[scripts.Step]], storage: str, tmp_path: Path
+) -> None:
+    with genuine(tmp_path / "genuine") as session:
+        expected = answers(session, script(storage))
+    with ours(tmp_path / "ours") as session:
+        found = answers(session, script(storage))
+    differences = [
+        f"{asked}\n  nats-server {theirs}\n  keelback    {mine}"
+        for (asked, theirs), (_, mine) in zip(expected, found, strict=True)
+        if theirs != mine
+    ]
+    assert not differences, "\n".join(differences)
+
+
+@pytest.mark.parametrize("storage", ["file", "memory"])
+def test_both_servers_give_the_same_batches(storage: str, tmp_path: Path) -> None:
+    def batches(session: Session) -> list[list[Answer]]:
+        answers(session, scripts.direct(storage)[:-2])
+        bodies = [json.dumps(body).encode() for body in scripts.BATCHES]
+        asked = [session.ask_for_many("$JS.API.DIRECT.GET.G", body) for body in bodies]
+        return [[answer.masked() for answer in each] for each in asked]
+
+    with genuine(tmp_path / "genuine") as session:
+        expected = batches(session)
+    with ours(tmp_path / "ours") as session:
+        found = batches(session)
+    for body, theirs, mine in zip(scripts.BATCHES, expected, found, strict=True):
+        assert mine == theirs, body
