@@ -23,6 +23,7 @@ mod limits;
 mod messages;
 mod order;
 mod query;
+mod rebuild;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use entry::{
     Rollup,
 };
 pub use query::{Content, State, Stored, TooMany};
+pub(crate) use rebuild::{Kept, Rebuild};
 
 /// The last sequence that a message may get; one more is still a number.
 pub const SEQUENCE_MAX: u64 = u64::MAX - 1;

@@ -64,6 +64,10 @@ impl Disk for RealDisk {
         fs::create_dir_all(self.root.join(path))
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(self.root.join(path))
+    }
+
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         fs::File::open(self.root.join(path))?.sync_all()
     }
@@ -89,7 +93,7 @@ impl File for RealFile {
         self.0.read_at(buffer, offset)
     }
 
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
 
@@ -114,11 +118,11 @@ impl File for RealFile {
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
 
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
     }
 }

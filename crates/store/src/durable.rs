@@ -1,0 +1,392 @@
+//! A file stream: its state in memory, and the segments that its messages stand in.
+//!
+//! Entries are applied in memory, behind one lock that the caller holds; records wait there until
+//! `flush` writes them. A checkpoint makes safe what was written, without the lock, and says up to
+//! where the log is no longer needed. A stream is opened as of its last checkpoint, and the log's
+//! entries from [`Durable::applied`] on are applied again: the same state comes of it, and the same
+//! records. `docs/store-format.md` has the bytes.
+//!
+//! Nothing is retried that a failed sync has made doubtful: the stream is *given up*. It answers
+//! questions still, and everything else is refused; its owner drops it, opens it anew, and applies
+//! the log's entries, which no checkpoint has let go.
+
+mod checkpoint;
+mod compact;
+mod content;
+mod error;
+mod live;
+mod open;
+mod part;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::disk::Disk;
+use crate::log::Position;
+use crate::manifest::Manifest;
+use crate::segment::{Identity, RECORDS_AT, Record, Segment, SegmentError, Stored};
+use crate::stream::{Body, Effects, Entry, Message, Outcome, Removed, Stream};
+
+pub use checkpoint::{Checkpoint, Done};
+pub use compact::{Compacted, Compaction};
+pub use error::{Damage, DamageKind, DurableError};
+
+use content::Obsolete;
+use part::{Part, place_of, split_place};
+
+/// Of a segment, where nothing else is asked for (bytes).
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// More than this is not kept of a buffer that was written (bytes).
+const IDLE_BUFFER_BYTES: usize = 1 << 20;
+
+/// Whose a stream is, and how it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The store's number.
+    pub store: u128,
+    /// The stream's group in the log.
+    pub group: u32,
+    /// A segment is full at this size (bytes); a longer record has one of its own. At most 2³⁴.
+    pub segment_bytes: u64,
+    /// Changes nothing that can be seen: see [`Stream::new`].
+    pub hash_seed: u64,
+}
+
+/// Where a message is: it can be read without the stream's lock.
+pub struct Located<F>(Where<F>);
+
+enum Where<F> {
+    Waiting(Stored),
+    Written { segment: Segment<F>, offset: u64, seq: u64 },
+}
+
+impl<F: crate::disk::File> Located<F> {
+    /// Reads and checks the message; `None` if it was erased meanwhile.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn read(self) -> Result<Option<Stored>, SegmentError> {
+        let stored = match self.0 {
+            Where::Waiting(stored) => stored,
+            Where::Written { segment, offset, seq } => {
+                let stored = segment.read(offset)?;
+                if stored.record().sequence != seq {
+                    return Err(SegmentError::Damaged { path: segment.path().to_owned(), offset });
+                }
+                stored
+            }
+        };
+        Ok((!stored.record().is_erased).then_some(stored))
+    }
+}
+
+/// A file stream.
+pub struct Durable<D: Disk> {
+    disk: D,
+    folder: PathBuf,
+    config: Config,
+    state: Stream,
+    applied: Position,
+    last_msg_id: Vec<u8>,
+    /// By their sequences, which ascend and are apart.
+    parts: Vec<Part<D::File>>,
+    next_number: u64,
+    /// Sequences with an id that is remembered and that no record has.
+    unrecorded: BTreeSet<u64>,
+    /// Files that go when the next manifest is safe.
+    obsolete: Vec<Obsolete>,
+    manifest: Arc<Mutex<Manifest<D>>>,
+    checkpoint: Option<checkpoint::Running>,
+    compaction: Option<compact::Running>,
+    /// Of the live maps that were written last.
+    map_generation: u64,
+    is_given_up: bool,
+}
+
+impl<D: Disk + Clone> Durable<D> {
+    /// Entries of the log before this place are in it: a replay skips them.
+    pub fn applied(&self) -> Position {
+        self.applied
+    }
+
+    /// What is known of its messages. Where a message is said to be means nothing outside.
+    pub fn state(&self) -> &Stream {
+        &self.state
+    }
+
+    /// The id of the last message that was stored, empty if it had none.
+    pub fn last_msg_id(&self) -> &[u8] {
+        &self.last_msg_id
+    }
+
+    /// What `flush` would write (bytes).
+    pub fn waiting_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.waiting.len()).sum()
+    }
+
+    /// A sync failed, or what must hold did not: it must be opened anew.
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up
+    }
+
+    /// Applies one entry of the log, which ends at `behind`. Bodies of messages are `Held`. It does
+    /// not reach the disk.
+    ///
+    /// # Errors
+    /// The stream is given up, or becomes so by what must not be: nothing was applied.
+    pub fn apply(&mut self, behind: Position, entry: &Entry<'_>) -> Result<Effects, DurableError> {
+        if self.is_given_up {
+            return Err(DurableError::GivenUp);
+        }
+        let effects = match *entry {
+            Entry::Store(ref message) => self.store(message)?,
+            Entry::Pass { msg_id, .. } => {
+                let effects = self.state.apply(entry);
+                if let Outcome::Stored { seq } = effects.outcome
+                    && !msg_id.is_empty()
+                {
+                    self.unrecorded.insert(seq);
+                }
+                effects
+            }
+            _ => self.state.apply(entry),
+        };
+        self.account(&effects.removed)?;
+        self.applied = behind;
+        Ok(effects)
+    }
+
+    fn store(&mut self, message: &Message<'_>) -> Result<Effects, DurableError> {
+        let Body::Held { headers, payload } = message.body else {
+            return Err(self.broken("a message was placed by another"));
+        };
+        let record = Record {
+            sequence: self.state.last_seq().saturating_add(1),
+            time_ns: message.time_ns,
+            lifetime: message.lifetime,
+            is_marker: message.is_marker,
+            is_erased: false,
+            subject: message.subject,
+            headers,
+            payload,
+            msg_id: message.msg_id,
+        };
+        let (number, offset) = self.next_place(record.record_bytes() as u64);
+        let Some(place) = place_of(number, offset) else {
+            return Err(self.broken("the stream has had too many segments"));
+        };
+        let (header_bytes, payload_bytes) = (headers.len() as u32, payload.len() as u32);
+        let body = Body::Placed { header_bytes, payload_bytes, place };
+        let effects = self.state.apply(&Entry::Store(Message { body, ..*message }));
+        if let Outcome::Stored { seq } = effects.outcome {
+            if seq != record.sequence {
+                return Err(self.broken("a message has another sequence than its record"));
+            }
+            self.append(number, &record);
+            self.last_msg_id.clear();
+            self.last_msg_id.extend_from_slice(message.msg_id);
+        }
+        Ok(effects)
+    }
+
+    /// Where a record of this length goes: the number of its segment, and the offset.
+    fn next_place(&self, record_bytes: u64) -> (u64, u64) {
+        match self.parts.last().filter(|part| part.is_open()) {
+            Some(part) if part.has_room(record_bytes, self.config.segment_bytes) => {
+                (part.number, part.end())
+            }
+            _ => (self.next_number, RECORDS_AT),
+        }
+    }
+
+    fn append(&mut self, number: u64, record: &Record<'_>) {
+        if number == self.next_number {
+            if let Some(full) = self.parts.last_mut() {
+                full.is_full = true;
+            }
+            self.parts.push(Part::new(self.identity(number), record.sequence));
+            self.next_number += 1;
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.append(record);
+        }
+    }
+
+    /// Counts what was removed where it stood.
+    fn account(&mut self, removed: &Removed) -> Result<(), DurableError> {
+        let first_seq = self.state.first_seq();
+        let mut touched = BTreeSet::new();
+        for range in &removed.ranges {
+            let from = self.parts.partition_point(|part| part.last_seq < *range.start());
+            for at in from..self.parts.len() {
+                let part = &mut self.parts[at];
+                if part.first_seq > *range.end() {
+                    break;
+                }
+                // Of what is gone from the front the manifest's first sequence tells.
+                part.is_dirty |= *range.end() >= first_seq;
+                touched.insert(at);
+            }
+        }
+        touched.retain(|&at| !self.parts[at].is_absent);
+        if touched.len() == 1
+            && let Some(part) = touched.first().map(|&at| &mut self.parts[at])
+        {
+            let live = part.live.checked_sub(removed.messages);
+            let bytes = part.live_bytes.checked_sub(removed.bytes);
+            let (Some(live), Some(bytes)) = (live, bytes) else {
+                return Err(self.broken("more was removed from a segment than it held"));
+            };
+            (part.live, part.live_bytes) = (live, bytes);
+            return Ok(());
+        }
+        for at in touched {
+            self.parts[at].count(&self.state);
+        }
+        Ok(())
+    }
+
+    /// Reads and checks a message.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn read(&self, seq: u64) -> Result<Option<Stored>, SegmentError> {
+        self.locate(seq)?.map_or(Ok(None), Located::read)
+    }
+
+    /// Where a message is, so that it can be read without the lock; `None` where there is none.
+    ///
+    /// # Errors
+    /// It was found damaged when the stream was opened.
+    pub fn locate(&self, seq: u64) -> Result<Option<Located<D::File>>, SegmentError> {
+        let Some(part) = self.part(seq) else { return Ok(None) };
+        let Some(place) = self.state.place(seq) else { return part.lost(seq, &self.folder) };
+        let offset = split_place(place).1;
+        if offset < part.written
+            && let Some(segment) = &part.segment
+        {
+            let segment = segment.clone();
+            return Ok(Some(Located(Where::Written { segment, offset, seq })));
+        }
+        let damaged = || SegmentError::Damaged { path: part.path(&self.folder), offset };
+        let stored = part.read_waiting(offset).ok_or_else(damaged)?;
+        Ok(Some(Located(Where::Waiting(stored))))
+    }
+
+    fn part_at(&self, seq: u64) -> Option<usize> {
+        let at = self.parts.partition_point(|part| part.last_seq < seq);
+        self.parts.get(at).filter(|part| part.first_seq <= seq).map(|_| at)
+    }
+
+    fn part(&self, seq: u64) -> Option<&Part<D::File>> {
+        self.part_at(seq).map(|at| &self.parts[at])
+    }
+
+    /// Writes what waits; it is safe after a checkpoint. While one that closes the stream runs,
+    /// everything waits.
+    ///
+    /// # Errors
+    /// The disk refused: it waits still, and this may be tried again. Or the stream is given up.
+    pub fn flush(&mut self) -> Result<(), DurableError> {
+        if self.is_given_up {
+            return Err(DurableError::GivenUp);
+        }
+        if self.checkpoint.as_ref().is_some_and(|running| running.is_closing) {
+            return Ok(());
+        }
+        for part in self.parts.iter_mut().filter(|part| !part.waiting.is_empty()) {
+            let segment = if let Some(segment) = part.segment.take() {
+                segment
+            } else {
+                let path = part.path(&self.folder);
+                Segment::create(&self.disk, &path, &part.identity)?
+            };
+            let segment = part.segment.insert(segment);
+            segment.write(&part.waiting, part.written)?;
+            part.written += part.waiting.len() as u64;
+            part.waiting.clear();
+            part.waiting.shrink_to(if part.is_full { 0 } else { IDLE_BUFFER_BYTES });
+        }
+        Ok(())
+    }
+
+    /// Overwrites what a message carries, before the entry that removes it is applied (again, when
+    /// the log is replayed); says whether there is such a message. Its subject and id stay, as does
+    /// the length of what is gone.
+    ///
+    /// # Errors
+    /// The message is damaged, the disk refused, or the stream is given up.
+    pub fn erase(&mut self, seq: u64) -> Result<bool, DurableError> {
+        if self.is_given_up {
+            return Err(DurableError::GivenUp);
+        }
+        let Some(place) = self.state.place(seq) else { return Ok(false) };
+        let Some(at) = self.part_at(seq) else { return Ok(false) };
+        if let Some(running) = &mut self.compaction {
+            running.erased.push(seq);
+        }
+        let offset = split_place(place).1;
+        let part = &mut self.parts[at];
+        match &part.segment {
+            Some(segment) if offset < part.written => {
+                if let Err(error) = segment.erase(offset) {
+                    // What was synced may be torn now, or not be what will be found.
+                    self.is_given_up |= matches!(error, SegmentError::Disk { .. });
+                    return Err(error.into());
+                }
+            }
+            _ => part.erase_waiting(offset),
+        }
+        Ok(true)
+    }
+
+    /// Removes the stream's files and its folder; the manifests first, so that what is left if this
+    /// fails is no stream. It may be tried again by [`Durable::remove_folder`].
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn delete(self) -> Result<(), DurableError> {
+        Self::remove_folder(&self.disk, &self.folder)
+    }
+
+    /// Removes what is left of a stream that was deleted.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn remove_folder(on: &D, folder: &Path) -> Result<(), DurableError> {
+        let refused = |error| DurableError::Disk { path: folder.to_owned(), error };
+        let mut names = match on.list(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            names => names.map_err(refused)?,
+        };
+        names.sort_by_key(|name| !name.starts_with("manifest"));
+        for name in names {
+            on.remove(&folder.join(name)).map_err(refused)?;
+        }
+        on.sync_folder(folder).map_err(refused)?;
+        on.remove_folder(folder).map_err(refused)
+    }
+
+    fn identity(&self, number: u64) -> Identity {
+        Identity { store: self.config.store, stream: u64::from(self.config.group), number }
+    }
+
+    /// Gives the stream up.
+    fn broken(&mut self, what: &'static str) -> DurableError {
+        self.is_given_up = true;
+        DurableError::Broken(what)
+    }
+
+    /// Ids of messages that are no longer live are remembered, though their records go.
+    fn keep_ids(&mut self, sequences: RangeInclusive<u64>) {
+        let ids = self.state.ids(sequences).map(|(seq, ..)| seq);
+        let gone = ids.filter(|&seq| self.state.place(seq).is_none());
+        self.unrecorded.extend(gone);
+    }
+}

@@ -1,0 +1,108 @@
+//! A file stream's state from what its files say, and what they must say for it.
+
+use std::ops::RangeInclusive;
+
+use super::messages::Slot;
+use super::{Content, Lifetime, Limits, Storage, Stream};
+
+/// A message that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) sequence: u64,
+    pub(crate) time_ns: u64,
+    pub(crate) place: u64,
+    /// As limits count it.
+    pub(crate) bytes: u64,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) is_marker: bool,
+}
+
+/// A stream that is put together: messages ascending, ids ascending.
+pub(crate) struct Rebuild(Stream);
+
+impl Rebuild {
+    pub(crate) fn new(limits: Limits, hash_seed: u64) -> Self {
+        Self(Stream::new(Storage::File, 0, limits, hash_seed))
+    }
+
+    /// The number of a subject of which a message is kept next.
+    pub(crate) fn subject(&mut self, text: &[u8]) -> u32 {
+        self.0.subjects.number(text)
+    }
+
+    /// Puts a message back, behind all others.
+    pub(crate) fn keep(&mut self, kept: &Kept, subject: u32) {
+        let Kept { sequence, time_ns, place, bytes, lifetime, is_marker } = *kept;
+        let stream = &mut self.0;
+        let lifetime = match lifetime {
+            Lifetime::Limits => 0,
+            Lifetime::Never => Slot::NEVER_EXPIRES,
+            Lifetime::Ttl { ttl_ns } => {
+                stream.deadlines.add(time_ns.saturating_add(ttl_ns), sequence);
+                Slot::HAS_TTL
+            }
+        };
+        let flags = lifetime | if is_marker { Slot::IS_MARKER } else { 0 };
+        stream.subjects.add_to(subject, sequence);
+        stream.messages.push(sequence, &Slot { time_ns, place, subject, bytes, flags });
+        stream.bytes += bytes;
+    }
+
+    /// Remembers an id, behind all others.
+    pub(crate) fn remember(&mut self, msg_id: &[u8], sequence: u64, time_ns: u64) {
+        self.0.duplicates.put_back(msg_id, sequence, time_ns);
+    }
+
+    /// The stream; `first_seq` is that of a stream without messages.
+    pub(crate) fn finish(
+        mut self,
+        first_seq: u64,
+        last_seq: u64,
+        last_time_ns: Option<u64>,
+    ) -> Stream {
+        (self.0.first_seq, self.0.last_seq) = (first_seq, last_seq);
+        self.0.last_time_ns = last_time_ns;
+        self.0.settle();
+        self.0
+    }
+}
+
+impl Stream {
+    /// The last sequence that was given.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// No message is below it.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// The first sequence whose id is remembered; behind all sequences if none is.
+    pub(crate) fn first_id_seq(&self) -> u64 {
+        self.duplicates.first_sequence().unwrap_or(u64::MAX)
+    }
+
+    /// Sequence, time and id of what is remembered of these sequences, ascending.
+    pub(crate) fn ids(
+        &self,
+        sequences: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = (u64, u64, Vec<u8>)> {
+        let end = *sequences.end();
+        let from = self.duplicates.iter_from(*sequences.start());
+        from.take_while(move |(sequence, ..)| *sequence <= end)
+    }
+
+    /// Where a file stream's message is.
+    pub(crate) fn place(&self, sequence: u64) -> Option<u64> {
+        match self.get(sequence)?.content {
+            Content::Placed(place) => Some(place),
+            Content::Held { .. } => None,
+        }
+    }
+
+    /// A file stream's message is somewhere else now.
+    pub(crate) fn set_place(&mut self, sequence: u64, place: u64) {
+        self.messages.set_place(sequence, place);
+    }
+}
