@@ -127,7 +127,13 @@ impl<D: Disk + Clone> Durable<D> {
 
     /// What `flush` would write (bytes).
     pub fn waiting_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.waiting.len()).sum()
+        self.parts[self.first_waiting()..].iter().map(|part| part.waiting.len()).sum()
+    }
+
+    /// From this segment on each has records that wait.
+    fn first_waiting(&self) -> usize {
+        let written = self.parts.iter().rposition(|part| part.waiting.is_empty());
+        written.map_or(0, |last| last + 1)
     }
 
     /// A sync failed, or what must hold did not: it must be opened anew.
@@ -300,7 +306,8 @@ impl<D: Disk + Clone> Durable<D> {
         if self.checkpoint.as_ref().is_some_and(|running| running.is_closing) {
             return Ok(());
         }
-        for part in self.parts.iter_mut().filter(|part| !part.waiting.is_empty()) {
+        let start = self.first_waiting();
+        for part in &mut self.parts[start..] {
             let segment = if let Some(segment) = part.segment.take() {
                 segment
             } else {
@@ -321,7 +328,7 @@ impl<D: Disk + Clone> Durable<D> {
     /// the length of what is gone.
     ///
     /// # Errors
-    /// The message is damaged, the disk refused, or the stream is given up.
+    /// The message is damaged, or the disk refused: then the stream is given up.
     pub fn erase(&mut self, seq: u64) -> Result<bool, DurableError> {
         if self.is_given_up {
             return Err(DurableError::GivenUp);

@@ -1,11 +1,12 @@
 //! Files that are not as they were written: told, never deleted, and all other messages served.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::super::*;
 use super::session::{Own, STREAM, Session};
 use crate::disk::Disk;
-use crate::disk::faulty::FaultyDisk;
+use crate::disk::faulty::{Faults, FaultyDisk, ReadFault};
 use crate::stream::Limits;
 
 const HEADER_BYTES: usize = 4096;
@@ -130,6 +131,37 @@ fn last_segment(disk: &FaultyDisk) -> PathBuf {
     let mut files = disk.files().into_iter().map(|(path, _)| path).rev();
     let last = files.find(|path| path.extension().is_some_and(|it| it == "segment"));
     last.unwrap_or_default()
+}
+
+#[test]
+fn a_read_that_goes_wrong_is_told_and_serves_nothing_wrong() {
+    let mut session = closed();
+    let whole = session.disk.copy();
+    let faults = [
+        ReadFault::Error,
+        ReadFault::Stale,
+        ReadFault::Misdirected,
+        ReadFault::Flipped(100),
+        ReadFault::Flipped(33_000),
+        ReadFault::Short,
+    ];
+    for number in 0.. {
+        for fault in faults {
+            let wrong = whole.copy();
+            let reads = BTreeMap::from([(number, fault)]);
+            wrong.set_faults(Faults { reads, ..Faults::default() });
+            let Ok(damage) = session.try_reopen(&wrong) else { continue };
+            let comes_back = damage.iter().any(|damage| damage.kind == DamageKind::LiveMap);
+            if !comes_back {
+                let damaged = session.damaged();
+                let is_away = damage.iter().any(|damage| damage.kind == DamageKind::Segment);
+                assert!(is_away || damaged.len() <= 1, "{number}, {fault:?}: {damaged:?}");
+            }
+        }
+        if number > session.disk.reads() {
+            break;
+        }
+    }
 }
 
 #[test]
