@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use keelback_planted::{self as planted, Bug};
+
 use super::content::{Content, Listed};
 use super::live::{self, Found, Runs};
 use super::part::{Part, map_path, place_of};
@@ -183,7 +185,7 @@ impl<D: Disk> Opening<'_, D> {
     }
 
     fn live_map(&mut self, part: &Part<D::File>) -> Result<Option<Runs>, DurableError> {
-        if part.map == 0 {
+        if part.map == 0 || planted::is(Bug::RemovedComesBack) {
             return Ok(None);
         }
         let path = map_path(self.folder, part.number, part.map);
@@ -245,6 +247,9 @@ impl<D: Disk> Opening<'_, D> {
 
     /// Reads the ids that are still remembered.
     fn recall(&mut self, segment: &Segment<D::File>, index: &Index) -> Result<(), DurableError> {
+        if planted::is(Bug::IdsForgotten) {
+            return Ok(());
+        }
         let from = self.content.first_id_seq;
         let start = index.places().partition_point(|record| record.sequence < from);
         for place in index.places()[start..].iter().filter(|place| place.has_id) {

@@ -11,7 +11,7 @@ use crate::disk::faulty::{Dice, Faults, FaultyDisk};
 const SEGMENT_BYTES: u64 = 4096 + 500;
 
 fn seeds() -> std::ops::Range<u64> {
-    0..if std::env::var_os("KEELBACK_SOAK").is_some() { 300 } else { 6 }
+    0..if std::env::var_os("KEELBACK_SOAK").is_some() { 100 } else { 6 }
 }
 
 fn author(seed: u64) -> Author {
