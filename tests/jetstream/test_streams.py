@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,7 +24,7 @@ MAX_FILE: Final = 8 << 30
 
 
 @contextmanager
-def ours(folder: Path) -> Iterator[Session]:
+def ours(folder: Path) -> Generator[Session]:
     """A server of ours with JetStream, and a client."""
     folder.mkdir()
     settings = ServerSettings(
@@ -46,7 +46,7 @@ def ours(folder: Path) -> Iterator[Session]:
 
 
 @contextmanager
-def genuine(folder: Path) -> Iterator[Session]:
+def genuine(folder: Path) -> Generator[Session]:
     """The genuine server with JetStream, and a client."""
     config = f'jetstream {{ store_dir: "{folder}", max_mem: {MAX_MEMORY}, max_file: {MAX_FILE} }}\n'
     with ServerProcess("genuine", config) as server, Session(*server.address) as session:

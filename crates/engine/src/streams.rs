@@ -64,5 +64,8 @@ pub struct Streams<D: Disk + Clone> {
     failure: Mutex<String>,
     /// What was not as it was written when the store was opened.
     damage: Vec<String>,
+    /// Whether all streams could be opened: the log has what is not in the files of one that could
+    /// not.
+    may_trim: bool,
     _root: Root<D>,
 }

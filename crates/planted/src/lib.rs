@@ -82,6 +82,14 @@ bugs! {
     IndexUnchecked,
     /// What was never synced in a segment is taken as well.
     ExtentIgnored,
+    /// A checkpoint promises segments that it did not sync.
+    SegmentNotSynced,
+    /// A stream goes on with a segment whose sync failed.
+    FailedSegmentTrusted,
+    /// What was removed from the midst of a segment is there again when it is opened.
+    RemovedComesBack,
+    /// Message ids that records carry are forgotten when a stream is opened.
+    IdsForgotten,
     /// A subject whose last message is removed still names it as the last.
     SubjectKeepsRemovedLast,
     /// A purge below a sequence takes the message with that sequence too.

@@ -8,10 +8,6 @@ pub(crate) fn check_at(bytes: &[u8], seed: u64, offset: usize) -> u64 {
     xxh3_64_with_seed(bytes, seed ^ (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(array_at(bytes, at))
-}
-
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array_at(bytes, at))
 }

@@ -62,6 +62,12 @@ pub trait Disk: Send + Sync + 'static {
     /// The disk refuses.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes a folder without files.
+    ///
+    /// # Errors
+    /// There are files in it, or the disk refuses.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
     /// Puts the names of a folder on stable storage.
     ///
     /// # Errors
@@ -76,7 +82,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file.
-pub trait File: Send {
+pub trait File: Send + Sync {
     /// Its length (bytes).
     ///
     /// # Errors
@@ -98,7 +104,7 @@ pub trait File: Send {
     ///
     /// # Errors
     /// The disk refuses; any part of them may have been written.
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Writes all of `bytes`, and returns when they, and a length that grew, are on stable storage.
     ///
@@ -111,13 +117,13 @@ pub trait File: Send {
     /// # Errors
     /// The disk refuses: nothing is known about what was written since the last success, and trying
     /// again would prove nothing (the system may have dropped what it could not write).
-    fn sync(&mut self) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
 
     /// Cuts the file, or makes it longer by zeros.
     ///
     /// # Errors
     /// The disk refuses.
-    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
 }
 
 /// Reads `bytes` from `offset`, or as much as there is.

@@ -1,332 +1,391 @@
-//! One stream in files: its state in memory, its records in segments, written behind the log.
+//! A file stream: its state in memory, and the segments that its messages stand in.
 //!
-//! An entry is applied when the log has made it safe. Its record waits in memory and is written to
-//! the active segment in large pieces; a *checkpoint* makes all of that safe, and remembers up to
-//! where the log is in it. Whatever came later is applied again when the stream is opened, to the
-//! same effect: so a stream that is opened is what it was. `docs/store-format.md` has the bytes.
+//! Entries are applied in memory, behind one lock that the caller holds; records wait there until
+//! `flush` writes them. A checkpoint makes safe what was written, without the lock, and says up to
+//! where the log is no longer needed. A stream is opened as of its last checkpoint, and the log's
+//! entries from [`Durable::applied`] on are applied again: the same state comes of it, and the same
+//! records. `docs/store-format.md` has the bytes.
+//!
+//! Nothing is retried that a failed sync has made doubtful: the stream is *given up*. It answers
+//! questions still, and everything else is refused; its owner drops it, opens it anew, and applies
+//! the log's entries, which no checkpoint has let go.
 
 mod checkpoint;
+mod compact;
+mod content;
+mod error;
+mod live;
 mod open;
-mod snapshot;
+mod part;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use crate::disk::Disk;
 use crate::log::Position;
-use crate::manifest::{self, Manifest, ManifestError};
-use crate::segment::{self, Identity, Kind, Record, Segment, SegmentError, Stored};
-use crate::stream::{Body, Effects, Entry, Lifetime, Limits, Message, Outcome, Refusal, Stream};
+use crate::manifest::Manifest;
+use crate::segment::{Identity, RECORDS_AT, Record, Segment, SegmentError, Stored};
+use crate::stream::{Body, Effects, Entry, Message, Outcome, Removed, Stream};
 
 pub use checkpoint::{Checkpoint, Done};
-use snapshot::PartRecord;
+pub use compact::{Compacted, Compaction};
+pub use error::{Damage, DamageKind, DurableError};
 
-/// A segment that is as long is full (bytes).
-const SEGMENT_BYTES: u64 = if cfg!(test) { 8 << 10 } else { 64 << 20 };
+use content::Obsolete;
+use part::{Part, place_of, split_place};
 
-/// What waits is written when it is so much (bytes): large writes are sequential ones.
-const FLUSH_BYTES: usize = if cfg!(test) { 1 << 10 } else { 512 << 10 };
+/// Of a segment, where nothing else is asked for (bytes).
+pub const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// What may wait when the disk takes nothing (bytes); more is refused.
-const WAITING_BYTES_MAX: usize = if cfg!(test) { 64 << 10 } else { 64 << 20 };
+/// More than this is not kept of a buffer that was written (bytes).
+const IDLE_BUFFER_BYTES: usize = 1 << 20;
 
-/// In a place the offset stands, divided by 8, below the number of the segment.
-const OFFSET_BITS: u32 = 32;
-
-const NS_PER_S: u64 = 1_000_000_000;
-
-/// Whose stream it is, and how it begins.
+/// Whose a stream is, and how it is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Setup {
+pub struct Config {
     /// The store's number.
     pub store: u128,
     /// The stream's group in the log.
     pub group: u32,
-    /// The first message of a new stream gets this sequence.
-    pub first_seq: u64,
-    /// The limits of a new stream.
-    pub limits: Limits,
-    /// See [`Stream::new`].
+    /// A segment is full at this size (bytes); a longer record has one of its own. At most 2³⁴.
+    pub segment_bytes: u64,
+    /// Changes nothing that can be seen: see [`Stream::new`].
     pub hash_seed: u64,
-    /// Finds the message id in a header block; empty without one.
-    pub msg_id_of: fn(&[u8]) -> &[u8],
 }
 
-/// What keeps a stream from being used, or from doing something.
-#[derive(Debug)]
-pub enum Failure {
-    /// Its manifest.
-    Manifest(ManifestError),
-    /// One of its segments.
-    Segment(SegmentError),
-    /// The disk refused.
-    Disk {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// What the manifest says cannot be.
-    Content(PathBuf),
-    /// A sync failed: nothing is known about what was written since the last checkpoint. The log
-    /// has it; the stream must be opened again.
-    GivenUp(String),
+/// Where a message is: it can be read without the stream's lock.
+pub struct Located<F>(Where<F>);
+
+enum Where<F> {
+    Waiting(Stored),
+    Written { segment: Segment<F>, offset: u64, seq: u64 },
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Manifest(error) => error.fmt(formatter),
-            Self::Segment(error) => error.fmt(formatter),
-            Self::Disk { path, error } => write!(formatter, "{}: {error}", path.display()),
-            Self::Content(folder) => {
-                write!(formatter, "{}: the manifest says what cannot be", folder.display())
+impl<F: crate::disk::File> Located<F> {
+    /// Reads and checks the message; `None` if it was erased meanwhile.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn read(self) -> Result<Option<Stored>, SegmentError> {
+        let stored = match self.0 {
+            Where::Waiting(stored) => stored,
+            Where::Written { segment, offset, seq } => {
+                let stored = segment.read(offset)?;
+                if stored.record().sequence != seq {
+                    return Err(SegmentError::Damaged { path: segment.path().to_owned(), offset });
+                }
+                stored
             }
-            Self::GivenUp(why) => {
-                write!(formatter, "a sync failed, and the stream waits for a restart: {why}")
-            }
-        }
+        };
+        Ok((!stored.record().is_erased).then_some(stored))
     }
 }
 
-impl std::error::Error for Failure {}
-
-/// What is not as it was written. Nothing is removed for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Damage {
-    /// In a manifest.
-    Manifest(manifest::Damage),
-    /// In a segment.
-    Segment {
-        /// Which file.
-        path: PathBuf,
-        /// What.
-        damage: segment::Damage,
-    },
-    /// A segment is not there, or is another one.
-    Missing {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// A file that belongs to nothing.
-    Unknown {
-        /// Which.
-        path: PathBuf,
-    },
-}
-
-/// A segment of the stream.
-struct Part<D: Disk> {
-    number: u64,
-    /// No record has an earlier sequence.
-    first_seq: u64,
-    /// Of its last record.
-    last_time_ns: u64,
-    is_sealed: bool,
-    segment: Segment<D::File>,
-}
-
-/// A stream in files.
+/// A file stream.
 pub struct Durable<D: Disk> {
     disk: D,
     folder: PathBuf,
-    setup: Setup,
+    config: Config,
     state: Stream,
-    /// In their order; the last one is appended to.
-    parts: Vec<Part<D>>,
-    next_number: u64,
-    /// All entries before it were applied.
     applied: Position,
-    /// All entries before it are in files that are safe.
-    checkpointed: Position,
-    /// None while a checkpoint is written.
-    manifest: Option<Manifest<D>>,
-    failure: Option<String>,
+    /// By their sequences, which ascend and are apart.
+    parts: Vec<Part<D::File>>,
+    next_number: u64,
+    /// Sequences with an id that is remembered and that no record has.
+    unrecorded: BTreeSet<u64>,
+    /// Files that go when the next manifest is safe.
+    obsolete: Vec<Obsolete>,
+    manifest: Arc<Mutex<Manifest<D>>>,
+    checkpoint: Option<checkpoint::Running>,
+    compaction: Option<compact::Running>,
+    /// Of the live maps that were written last.
+    map_generation: u64,
+    is_given_up: bool,
 }
 
 impl<D: Disk + Clone> Durable<D> {
-    /// All entries of the log before it are in the stream.
+    /// Entries of the log before this place are in it: a replay skips them.
     pub fn applied(&self) -> Position {
         self.applied
     }
 
-    /// Which messages there are.
+    /// What is known of its messages. Where a message is said to be means nothing outside.
     pub fn state(&self) -> &Stream {
         &self.state
     }
 
-    /// Why it takes nothing any more, or nothing now; `None` while it works.
-    pub fn failure(&self) -> Option<String> {
-        let is_full = || self.waiting_bytes() > WAITING_BYTES_MAX;
-        self.failure.clone().or_else(|| is_full().then(|| "the disk takes nothing".to_owned()))
-    }
-
-    /// Whether the log has entries that no checkpoint has.
-    pub fn is_dirty(&self) -> bool {
-        self.applied > self.checkpointed || self.failure.is_some()
-    }
-
-    /// All entries before it are in files that are safe: the log is not needed for them.
-    pub fn checkpointed(&self) -> Position {
-        self.checkpointed
-    }
-
-    /// Applies an entry; `behind` is where the log has the next one. Bodies of messages are held.
-    ///
-    /// What the disk takes now makes no difference: the same entries have the same effects when they
-    /// are applied again. So whoever proposes looks at `failure` first. A stream that was given up
-    /// applies nothing, and finds the entries in the log when it is opened again.
-    pub fn apply(&mut self, behind: Position, entry: &Entry<'_>) -> Effects {
-        if self.failure.is_some() {
-            return Effects { outcome: Outcome::Refused(Refusal::Failed), ..Effects::none() };
-        }
-        self.applied = behind;
-        let Entry::Store(message) = entry else { return self.state.apply(entry) };
-        let Body::Held { headers, payload } = message.body else {
-            return self.state.apply(entry);
-        };
-        // Lengths that a record cannot say.
-        if message.subject.len() > usize::from(u16::MAX) {
-            let outcome = Outcome::Refused(Refusal::MessageTooLarge);
-            return Effects { outcome, ..Effects::none() };
-        }
-        self.roll_if_full();
-        let Some(part) = self.parts.last_mut() else { return Effects::none() };
-        let placed = Body::Placed {
-            header_bytes: headers.len() as u32,
-            payload_bytes: payload.len() as u32,
-            place: place_at(part.number, part.segment.end()),
-        };
-        let effects = self.state.apply(&Entry::Store(Message { body: placed, ..*message }));
-        if let Outcome::Stored { seq } = effects.outcome {
-            part.segment.append(&record_of(message, seq, headers, payload));
-            part.last_time_ns = part.last_time_ns.max(message.time_ns);
-            if part.segment.waiting_bytes() >= FLUSH_BYTES {
-                // What the disk does not take now waits.
-                let _ = part.segment.flush();
-            }
-        }
-        effects
-    }
-
-    /// Reads the message with this sequence, if there is one.
-    ///
-    /// # Errors
-    /// Its record is damaged, or the disk refused.
-    pub fn read(&self, seq: u64) -> Result<Option<Stored>, Failure> {
-        let Some(found) = self.state.get(seq) else { return Ok(None) };
-        let crate::stream::Content::Placed(place) = found.content else { return Ok(None) };
-        let (number, offset) = at_place(place);
-        let at = self.parts.partition_point(|part| part.number < number);
-        let part = self.parts.get(at).filter(|part| part.number == number);
-        let damaged = || {
-            let path = path_of(&self.folder, number);
-            Failure::Segment(SegmentError::Damaged { path, offset })
-        };
-        let stored = part.ok_or_else(damaged)?.segment.read(offset).map_err(Failure::Segment)?;
-        // A record of another message would be a wrong answer.
-        let record = stored.record();
-        let is_it = record.sequence == seq && record.subject == found.subject;
-        if is_it { Ok(Some(stored)) } else { Err(damaged()) }
-    }
-
-    /// Overwrites the bytes of a message, in the file and for good; it is to be removed then.
-    ///
-    /// # Errors
-    /// The disk refused.
-    pub fn erase(&mut self, seq: u64) -> Result<(), Failure> {
-        let Some(crate::stream::Content::Placed(place)) =
-            self.state.get(seq).map(|found| found.content)
-        else {
-            return Ok(());
-        };
-        let (number, offset) = at_place(place);
-        let part = self.parts.iter_mut().find(|part| part.number == number);
-        part.map_or(Ok(()), |part| part.segment.erase(offset).map_err(Failure::Segment))
-    }
-
-    /// Removes all its files.
-    ///
-    /// # Errors
-    /// The disk refused; what is left belongs to nobody.
-    pub fn delete(self) -> Result<(), Failure> {
-        let Self { disk, folder, parts, .. } = self;
-        drop(parts);
-        let refused = |error| Failure::Disk { path: folder.clone(), error };
-        for name in disk.list(&folder).map_err(refused)? {
-            disk.remove(&folder.join(name)).map_err(refused)?;
-        }
-        disk.sync_folder(&folder).map_err(refused)
-    }
-
-    /// Bytes that wait to be written.
+    /// What `flush` would write (bytes).
     pub fn waiting_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.segment.waiting_bytes()).sum()
+        self.parts[self.first_waiting()..].iter().map(|part| part.waiting.len()).sum()
     }
 
-    /// Begins another segment where the last one is full; it goes on if the disk takes no other.
-    fn roll_if_full(&mut self) {
-        if self.parts.last().is_some_and(|part| part.segment.end() >= SEGMENT_BYTES) {
-            let next_seq = self.state.state().last_seq + 1;
-            let _ = self.begin_part(next_seq);
+    /// From this segment on each has records that wait.
+    fn first_waiting(&self) -> usize {
+        let written = self.parts.iter().rposition(|part| part.waiting.is_empty());
+        written.map_or(0, |last| last + 1)
+    }
+
+    /// A sync failed, or what must hold did not: it must be opened anew.
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up
+    }
+
+    /// Applies one entry of the log, which ends at `behind`. Bodies of messages are `Held`. It does
+    /// not reach the disk.
+    ///
+    /// # Errors
+    /// The stream is given up, or becomes so by what must not be: nothing was applied.
+    pub fn apply(&mut self, behind: Position, entry: &Entry<'_>) -> Result<Effects, DurableError> {
+        if self.is_given_up {
+            return Err(DurableError::GivenUp);
         }
-    }
-
-    fn begin_part(&mut self, first_seq: u64) -> Result<(), SegmentError> {
-        let number = self.next_number;
-        let path = path_of(&self.folder, number);
-        // What stands there is of a life that no checkpoint remembers.
-        match self.disk.remove(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(SegmentError::Disk { path, error });
+        let effects = match *entry {
+            Entry::Store(ref message) => self.store(message)?,
+            Entry::Pass { msg_id, .. } => {
+                let effects = self.state.apply(entry);
+                if let Outcome::Stored { seq } = effects.outcome
+                    && !msg_id.is_empty()
+                {
+                    self.unrecorded.insert(seq);
+                }
+                effects
             }
-            _ => {}
+            _ => self.state.apply(entry),
+        };
+        self.account(&effects.removed)?;
+        self.applied = behind;
+        Ok(effects)
+    }
+
+    fn store(&mut self, message: &Message<'_>) -> Result<Effects, DurableError> {
+        let Body::Held { headers, payload } = message.body else {
+            return Err(self.broken("a message was placed by another"));
+        };
+        let record = Record {
+            sequence: self.state.last_seq().saturating_add(1),
+            time_ns: message.time_ns,
+            lifetime: message.lifetime,
+            is_marker: message.is_marker,
+            is_erased: false,
+            subject: message.subject,
+            headers,
+            payload,
+            msg_id: message.msg_id,
+        };
+        let (number, offset) = self.next_place(record.record_bytes() as u64);
+        let Some(place) = place_of(number, offset) else {
+            return Err(self.broken("the stream has had too many segments"));
+        };
+        let (header_bytes, payload_bytes) = (headers.len() as u32, payload.len() as u32);
+        let body = Body::Placed { header_bytes, payload_bytes, place };
+        let effects = self.state.apply(&Entry::Store(Message { body, ..*message }));
+        if let Outcome::Stored { seq } = effects.outcome {
+            if seq != record.sequence {
+                return Err(self.broken("a message has another sequence than its record"));
+            }
+            self.append(number, &record);
         }
-        let segment = Segment::create(&self.disk, &path, &self.identity(number))?.without_index();
-        self.parts.push(Part { number, first_seq, last_time_ns: 0, is_sealed: false, segment });
-        self.next_number += 1;
+        Ok(effects)
+    }
+
+    /// Where a record of this length goes: the number of its segment, and the offset.
+    fn next_place(&self, record_bytes: u64) -> (u64, u64) {
+        match self.parts.last().filter(|part| part.is_open()) {
+            Some(part) if part.has_room(record_bytes, self.config.segment_bytes) => {
+                (part.number, part.end())
+            }
+            _ => (self.next_number, RECORDS_AT),
+        }
+    }
+
+    fn append(&mut self, number: u64, record: &Record<'_>) {
+        if number == self.next_number {
+            if let Some(full) = self.parts.last_mut() {
+                full.is_full = true;
+            }
+            self.parts.push(Part::new(self.identity(number), record.sequence));
+            self.next_number += 1;
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.append(record);
+        }
+    }
+
+    /// Counts what was removed where it stood.
+    fn account(&mut self, removed: &Removed) -> Result<(), DurableError> {
+        let first_seq = self.state.first_seq();
+        let mut touched = BTreeSet::new();
+        for range in &removed.ranges {
+            let from = self.parts.partition_point(|part| part.last_seq < *range.start());
+            for at in from..self.parts.len() {
+                let part = &mut self.parts[at];
+                if part.first_seq > *range.end() {
+                    break;
+                }
+                // Of what is gone from the front the manifest's first sequence tells.
+                part.is_dirty |= *range.end() >= first_seq;
+                touched.insert(at);
+            }
+        }
+        touched.retain(|&at| !self.parts[at].is_absent);
+        if touched.len() == 1
+            && let Some(part) = touched.first().map(|&at| &mut self.parts[at])
+        {
+            let live = part.live.checked_sub(removed.messages);
+            let bytes = part.live_bytes.checked_sub(removed.bytes);
+            let (Some(live), Some(bytes)) = (live, bytes) else {
+                return Err(self.broken("more was removed from a segment than it held"));
+            };
+            (part.live, part.live_bytes) = (live, bytes);
+            return Ok(());
+        }
+        for at in touched {
+            self.parts[at].count(&self.state);
+        }
         Ok(())
     }
 
+    /// Reads and checks a message.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn read(&self, seq: u64) -> Result<Option<Stored>, SegmentError> {
+        self.locate(seq)?.map_or(Ok(None), Located::read)
+    }
+
+    /// Where a message is, so that it can be read without the lock; `None` where there is none.
+    ///
+    /// # Errors
+    /// It was found damaged when the stream was opened.
+    pub fn locate(&self, seq: u64) -> Result<Option<Located<D::File>>, SegmentError> {
+        let Some(part) = self.part(seq) else { return Ok(None) };
+        let Some(place) = self.state.place(seq) else { return part.lost(seq, &self.folder) };
+        let offset = split_place(place).1;
+        if offset < part.written
+            && let Some(segment) = &part.segment
+        {
+            let segment = segment.clone();
+            return Ok(Some(Located(Where::Written { segment, offset, seq })));
+        }
+        let damaged = || SegmentError::Damaged { path: part.path(&self.folder), offset };
+        let stored = part.read_waiting(offset).ok_or_else(damaged)?;
+        Ok(Some(Located(Where::Waiting(stored))))
+    }
+
+    fn part_at(&self, seq: u64) -> Option<usize> {
+        let at = self.parts.partition_point(|part| part.last_seq < seq);
+        self.parts.get(at).filter(|part| part.first_seq <= seq).map(|_| at)
+    }
+
+    fn part(&self, seq: u64) -> Option<&Part<D::File>> {
+        self.part_at(seq).map(|at| &self.parts[at])
+    }
+
+    /// Writes what waits; it is safe after a checkpoint. While one that closes the stream runs,
+    /// everything waits.
+    ///
+    /// # Errors
+    /// The disk refused: it waits still, and this may be tried again. Or the stream is given up.
+    pub fn flush(&mut self) -> Result<(), DurableError> {
+        if self.is_given_up {
+            return Err(DurableError::GivenUp);
+        }
+        if self.checkpoint.as_ref().is_some_and(|running| running.is_closing) {
+            return Ok(());
+        }
+        let start = self.first_waiting();
+        for part in &mut self.parts[start..] {
+            let segment = if let Some(segment) = part.segment.take() {
+                segment
+            } else {
+                let path = part.path(&self.folder);
+                Segment::create(&self.disk, &path, &part.identity)?
+            };
+            let segment = part.segment.insert(segment);
+            segment.write(&part.waiting, part.written)?;
+            part.written += part.waiting.len() as u64;
+            part.waiting.clear();
+            part.waiting.shrink_to(if part.is_full { 0 } else { IDLE_BUFFER_BYTES });
+        }
+        Ok(())
+    }
+
+    /// Overwrites what a message carries, before the entry that removes it is applied (again, when
+    /// the log is replayed); says whether there is such a message. Its subject and id stay, as does
+    /// the length of what is gone.
+    ///
+    /// # Errors
+    /// The message is damaged, or the disk refused: then the stream is given up.
+    pub fn erase(&mut self, seq: u64) -> Result<bool, DurableError> {
+        if self.is_given_up {
+            return Err(DurableError::GivenUp);
+        }
+        let Some(place) = self.state.place(seq) else { return Ok(false) };
+        let Some(at) = self.part_at(seq) else { return Ok(false) };
+        if let Some(running) = &mut self.compaction {
+            running.erased.push(seq);
+        }
+        let offset = split_place(place).1;
+        let part = &mut self.parts[at];
+        match &part.segment {
+            Some(segment) if offset < part.written => {
+                if let Err(error) = segment.erase(offset) {
+                    // What was synced may be torn now, or not be what will be found.
+                    self.is_given_up |= matches!(error, SegmentError::Disk { .. });
+                    return Err(error.into());
+                }
+            }
+            _ => part.erase_waiting(offset),
+        }
+        Ok(true)
+    }
+
+    /// Removes the stream's files and its folder; the manifests first, so that what is left if this
+    /// fails is no stream. It may be tried again by [`Durable::remove_folder`].
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn delete(self) -> Result<(), DurableError> {
+        Self::remove_folder(&self.disk, &self.folder)
+    }
+
+    /// Removes what is left of a stream that was deleted.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn remove_folder(on: &D, folder: &Path) -> Result<(), DurableError> {
+        let refused = |error| DurableError::Disk { path: folder.to_owned(), error };
+        let mut names = match on.list(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            names => names.map_err(refused)?,
+        };
+        names.sort_by_key(|name| !name.starts_with("manifest"));
+        for name in names {
+            on.remove(&folder.join(name)).map_err(refused)?;
+        }
+        on.sync_folder(folder).map_err(refused)?;
+        on.remove_folder(folder).map_err(refused)
+    }
+
     fn identity(&self, number: u64) -> Identity {
-        Identity { store: self.setup.store, stream: self.setup.group.into(), number }
+        Identity { store: self.config.store, stream: u64::from(self.config.group), number }
     }
-}
 
-fn record_of<'a>(
-    message: &Message<'a>,
-    seq: u64,
-    headers: &'a [u8],
-    payload: &'a [u8],
-) -> Record<'a> {
-    let ttl_s = match message.lifetime {
-        Lifetime::Limits => 0,
-        Lifetime::Never => u32::MAX,
-        Lifetime::Ttl { ttl_ns } => (ttl_ns / NS_PER_S).clamp(1, u64::from(u32::MAX) - 1) as u32,
-    };
-    let marker = if message.is_marker { Record::IS_MARKER } else { 0 };
-    let id = if message.msg_id.is_empty() { 0 } else { Record::HAS_ID };
-    Record {
-        kind: Kind::Message,
-        sequence: seq,
-        time_ns: message.time_ns,
-        ttl_s,
-        flags: marker | id,
-        subject: message.subject,
-        headers,
-        payload,
+    /// Gives the stream up.
+    fn broken(&mut self, what: &'static str) -> DurableError {
+        self.is_given_up = true;
+        DurableError::Broken(what)
     }
-}
 
-/// A segment's number and an offset in it as one number.
-fn place_at(number: u64, offset: u64) -> u64 {
-    (number << OFFSET_BITS) | (offset / 8)
-}
-
-fn at_place(place: u64) -> (u64, u64) {
-    (place >> OFFSET_BITS, (place & ((1 << OFFSET_BITS) - 1)) * 8)
-}
-
-fn path_of(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:016x}.seg"))
+    /// Ids of messages that are no longer live are remembered, though their records go.
+    fn keep_ids(&mut self, sequences: RangeInclusive<u64>) {
+        let ids = self.state.ids(sequences).map(|(seq, ..)| seq);
+        let gone = ids.filter(|&seq| self.state.place(seq).is_none());
+        self.unrecorded.extend(gone);
+    }
 }

@@ -1,5 +1,5 @@
-//! Where messages are kept: the log that makes an acknowledgement a promise, and the state of a
-//! stream in memory.
+//! Where messages are kept: the log that makes an acknowledgement a promise, the state of a
+//! stream in memory, and its files.
 //!
 //! The disk is a trait. No clock is read and no random number is drawn here: both are arguments.
 

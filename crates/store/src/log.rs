@@ -228,7 +228,7 @@ impl Spare {
     /// The disk refused.
     pub fn fill<D: Disk>(self, on: &D) -> Result<(), LogError> {
         let path = path_of(self.ordinal, SPARE_SUFFIX);
-        let mut file = on.create(&path).map_err(disk("make a spare log file"))?;
+        let file = on.create(&path).map_err(disk("make a spare log file"))?;
         let zeros = vec![0; FILL_BYTES.min(self.bytes as usize)];
         let mut at = 0;
         while at < self.bytes as usize {

@@ -1,29 +1,35 @@
 //! Segments: a stream's records, in files that are appended to and then sealed.
 //!
-//! What is appended waits in memory until `flush`, and is safe after `sync`; until then the log has
-//! it. A sealed segment ends with an index of its records, so that opening it reads no record. Every
-//! record that is read is checked. `docs/store-format.md` has the bytes.
+//! A sealed segment ends with an index of its records, so that opening it reads no record. Every
+//! record that is read is checked. What is not in a file yet is the stream's: `durable`.
+//! `docs/store-format.md` has the bytes.
 
 mod index;
-mod record;
+pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use index::TRAILER_BYTES;
+use index::{TRAILER_BYTES, Trailer};
 use keelback_planted::{self as planted, Bug};
-use record::{ALIGNMENT, HEAD_BYTES};
+use record::{ALIGNMENT, HEAD_BYTES, Head};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bytes::u64_at;
 use crate::disk::{Disk, File, read_up_to};
 use crate::header_block::{self, BLOCK_BYTES};
 
+pub(crate) use index::Builder;
 pub use index::{Index, Place, SubjectEntry};
-pub use record::{Kind, Record};
+pub use record::Record;
+
+/// Where the records of a segment begin (bytes).
+pub(crate) const RECORDS_AT: u64 = BLOCK_BYTES as u64;
 
 const NAME: [u8; 7] = *b"KBSEG\0\0";
 const FIELDS_BYTES: usize = 32;
@@ -46,6 +52,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The seed of the checks in it.
+    pub(crate) fn seed(&self) -> u64 {
+        xxh3_64(&self.encode())
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut fields = self.store.to_le_bytes().to_vec();
         fields.extend_from_slice(&self.stream.to_le_bytes());
@@ -119,56 +130,67 @@ impl fmt::Display for SegmentError {
 impl std::error::Error for SegmentError {}
 
 /// What is not as it was written. Nothing is removed for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
     /// A copy of the header; the other one served.
     Header,
     /// The index; the records were read in its place.
     Index,
     /// These bytes make no record although they should.
-    Hole {
-        /// Where they begin.
-        offset: u64,
-        /// How many.
-        bytes: u64,
-    },
+    Hole(Hole),
 }
 
-/// A record that was read.
+/// Bytes that make no record although they should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Where they begin.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
+    /// Their messages had some of these sequences.
+    pub sequences: RangeInclusive<u64>,
+}
+
+/// A record that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Stored {
     bytes: Vec<u8>,
-    offset: usize,
-    seed: u64,
+    head: Head,
 }
 
 impl Stored {
+    /// The record at the beginning of `bytes`, which stand at `offset`; `None` if it is damaged.
+    pub(crate) fn check(mut bytes: Vec<u8>, seed: u64, offset: u64) -> Option<Self> {
+        let head = record::head(&bytes, seed, offset)?;
+        record::body(&bytes, seed, offset, &head)?;
+        bytes.truncate(head.record_bytes());
+        Some(Self { bytes, head })
+    }
+
     /// The record.
     pub fn record(&self) -> Record<'_> {
-        let head = record::head(&self.bytes, self.seed, self.offset);
-        let found = head.and_then(|head| record::body(&self.bytes, self.seed, self.offset, &head));
+        let parts = record::parts(&self.bytes, &self.head);
         // It was checked when it was read, and nothing has written to it.
-        found.unwrap_or_else(|| unreachable!("a record that was checked"))
+        parts.unwrap_or_else(|| unreachable!("a record that was checked"))
     }
 }
 
-/// A segment of a stream.
+/// The file of a segment; clones are the same file.
 pub struct Segment<F> {
-    file: F,
-    path: PathBuf,
+    file: Arc<F>,
+    path: Arc<Path>,
     seed: u64,
-    /// Where the records that are in the file end.
-    written: usize,
-    /// Records that wait for `flush`.
-    waiting: Vec<u8>,
-    index: Index,
-    /// Whether the index is kept while records are appended.
-    is_indexed: bool,
-    is_sealed: bool,
+}
+
+impl<F> Clone for Segment<F> {
+    fn clone(&self) -> Self {
+        Self { file: self.file.clone(), path: self.path.clone(), seed: self.seed }
+    }
 }
 
 impl<F: File> Segment<F> {
-    /// Begins a segment.
+    /// Begins a segment, in the place of one that was begun behind the last checkpoint. Its name is
+    /// safe when the folder is synced.
     ///
     /// # Errors
     /// The disk refused.
@@ -178,31 +200,17 @@ impl<F: File> Segment<F> {
         identity: &Identity,
     ) -> Result<Self, SegmentError> {
         let refused = |error| SegmentError::Disk { path: path.to_owned(), error };
-        let mut file = on.create(path).map_err(refused)?;
-        let fields = identity.encode();
-        file.write_at(&header_block::encode(NAME, VERSION, &fields), 0).map_err(refused)?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            seed: xxh3_64(&fields),
-            written: BLOCK_BYTES,
-            waiting: Vec::new(),
-            index: Index::default(),
-            is_indexed: true,
-            is_sealed: false,
-        })
+        match on.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),
+            _ => {}
+        }
+        let file = on.create(path).map_err(refused)?;
+        let block = header_block::encode(NAME, VERSION, &identity.encode());
+        file.write_at(&block, 0).map_err(refused)?;
+        Ok(Self { file: Arc::new(file), path: path.into(), seed: identity.seed() })
     }
 
-    /// Keeps no index of what is appended: whoever seals the segment opens it again.
-    #[must_use]
-    pub fn without_index(mut self) -> Self {
-        self.is_indexed = false;
-        self.index = Index::default();
-        self
-    }
-
-    /// Opens a segment. What stands behind the extent of one that is not sealed was never synced:
-    /// the log has it, and it is written over.
+    /// Opens a segment; says whether a copy of its header is damaged.
     ///
     /// # Errors
     /// The disk refused, or it is not this segment.
@@ -210,213 +218,210 @@ impl<F: File> Segment<F> {
         on: &D,
         path: &Path,
         identity: &Identity,
-        extent: Extent,
-    ) -> Result<(Self, Vec<Damage>), SegmentError> {
+    ) -> Result<(Self, Option<Damage>), SegmentError> {
         let refused = |error| SegmentError::Disk { path: path.to_owned(), error };
         let file = on.open(path).map_err(refused)?;
-        let mut damage = Vec::new();
         let block = read_up_to(&file, 0, BLOCK_BYTES).map_err(refused)?;
-        match header_block::find(&block, NAME, VERSION, FIELDS_BYTES) {
+        let is_damaged = match header_block::find(&block, NAME, VERSION, FIELDS_BYTES) {
             header_block::Found::Version(version) => {
                 return Err(SegmentError::Version { path: path.to_owned(), version });
             }
             header_block::Found::Fields(fields, is_damaged)
                 if Identity::decode(fields) == *identity =>
             {
-                damage.extend(is_damaged.then_some(Damage::Header));
+                is_damaged
             }
             _ => return Err(SegmentError::NotThis { path: path.to_owned() }),
-        }
-        let mut segment = Self {
-            file,
-            path: path.to_owned(),
-            seed: xxh3_64(&identity.encode()),
-            written: BLOCK_BYTES,
-            waiting: Vec::new(),
-            index: Index::default(),
-            is_indexed: true,
-            is_sealed: extent == Extent::Sealed,
         };
-        match extent {
-            Extent::Sealed if segment.read_index()? => {}
-            Extent::Sealed => {
-                damage.push(Damage::Index);
-                segment.scan(None, &mut damage)?;
-            }
-            Extent::Until(end) => segment.scan(Some(end as usize), &mut damage)?,
-        }
-        Ok((segment, damage))
+        let segment = Self { file: Arc::new(file), path: path.into(), seed: identity.seed() };
+        Ok((segment, is_damaged.then_some(Damage::Header)))
     }
 
-    /// Appends a record: where it stands.
-    ///
-    /// # Panics
-    /// The segment is sealed.
-    pub fn append(&mut self, record: &Record<'_>) -> u64 {
-        assert!(!self.is_sealed, "a sealed segment is not appended to");
-        let offset = self.written + self.waiting.len();
-        record::append(&mut self.waiting, self.seed, offset, record);
-        if self.is_indexed {
-            self.index.add(offset, record);
-        }
-        offset as u64
+    /// Which file it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Writes what waits. It is safe after `sync`.
+    /// Writes bytes, which are safe after `sync`.
     ///
     /// # Errors
-    /// The disk refused; it waits still.
-    pub fn flush(&mut self) -> Result<(), SegmentError> {
-        let written = self.file.write_at(&self.waiting, self.written as u64);
-        written.map_err(|error| self.refused(error))?;
-        self.written += self.waiting.len();
-        self.waiting.clear();
-        Ok(())
+    /// The disk refused: any part of them may have been written.
+    pub fn write(&self, bytes: &[u8], offset: u64) -> Result<(), SegmentError> {
+        self.file.write_at(bytes, offset).map_err(|error| self.refused(error))
     }
 
     /// Puts what was written on stable storage.
     ///
     /// # Errors
-    /// The disk refused: the segment must be given up, and written anew from the log.
-    pub fn sync(&mut self) -> Result<(), SegmentError> {
+    /// The disk refused: what was written since the last success must be written anew from the log.
+    pub fn sync(&self) -> Result<(), SegmentError> {
         self.file.sync().map_err(|error| self.refused(error))
     }
 
-    /// Bytes that wait for `flush`.
-    pub fn waiting_bytes(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Writes what waits and the index, and syncs. Nothing is appended any more.
-    ///
-    /// # Errors
-    /// The disk refused.
-    pub fn seal(&mut self) -> Result<(), SegmentError> {
-        self.flush()?;
-        let bytes = self.index.encode(self.seed, self.written);
-        let end = self.written as u64 + bytes.len() as u64;
-        let done = self.file.write_at(&bytes, self.written as u64);
-        // A torn record of an earlier life may stand behind it.
-        let done = done.and_then(|()| self.file.truncate(end)).and_then(|()| self.file.sync());
-        done.map_err(|error| self.refused(error))?;
-        self.is_sealed = true;
-        Ok(())
-    }
-
-    /// Gives its records and subjects away, and keeps no index any more.
-    pub fn take_index(&mut self) -> Index {
-        self.is_indexed = false;
-        std::mem::take(&mut self.index)
-    }
-
-    /// Overwrites a record by one of the same length, sequence and time that says nothing.
-    ///
-    /// # Errors
-    /// It is damaged, or the disk refused.
-    pub fn erase(&mut self, offset: u64) -> Result<(), SegmentError> {
-        self.flush()?;
-        let stored = self.read(offset)?;
-        let record = stored.record();
-        let nothing = vec![0; record.subject.len() + record.headers.len() + record.payload.len()];
-        let (subject, rest) = nothing.split_at(record.subject.len());
-        let (headers, payload) = rest.split_at(record.headers.len());
-        let mut bytes = Vec::new();
-        let erased = Record { subject, headers, payload, ..record };
-        record::append(&mut bytes, self.seed, offset as usize, &erased);
-        self.file.write_durably_at(&bytes, offset).map_err(|error| self.refused(error))
-    }
-
-    /// Its records and subjects.
-    pub fn index(&self) -> &Index {
-        &self.index
-    }
-
-    /// Where its records end (bytes), those that wait included.
-    pub fn end(&self) -> u64 {
-        (self.written + self.waiting.len()) as u64
-    }
-
-    /// Reads the record at `offset`, which the index or `append` named, and checks it.
+    /// Reads the record at `offset` and checks it.
     ///
     /// # Errors
     /// It is damaged, or the disk refused.
     pub fn read(&self, offset: u64) -> Result<Stored, SegmentError> {
-        let at = offset as usize;
-        let damaged = || SegmentError::Damaged { path: self.path.clone(), offset };
-        let bytes = if at >= self.written {
-            self.waiting.get(at - self.written..).ok_or_else(damaged)?.to_vec()
-        } else {
-            read_up_to(&self.file, offset, READ_BYTES).map_err(|error| self.refused(error))?
-        };
-        let head = record::head(&bytes, self.seed, at).ok_or_else(damaged)?;
-        let record_bytes = head.record_bytes();
-        let mut bytes = bytes;
-        if bytes.len() < record_bytes && at < self.written {
-            let rest = read_up_to(
-                &self.file,
-                offset + bytes.len() as u64,
-                record_bytes.min(self.written - at).saturating_sub(bytes.len()),
-            );
-            bytes.extend(rest.map_err(|error| self.refused(error))?);
+        let damaged = || SegmentError::Damaged { path: self.path.to_path_buf(), offset };
+        let mut bytes = self.bytes_at(offset, READ_BYTES)?;
+        let head = record::head(&bytes, self.seed, offset).ok_or_else(damaged)?;
+        let rest = head.record_bytes().saturating_sub(bytes.len());
+        if rest > 0 {
+            bytes.extend(self.bytes_at(offset + bytes.len() as u64, rest)?);
         }
-        bytes.truncate(record_bytes);
-        record::body(&bytes, self.seed, at, &head).ok_or_else(damaged)?;
-        Ok(Stored { bytes, offset: at, seed: self.seed })
+        Stored::check(bytes, self.seed, offset).ok_or_else(damaged)
+    }
+
+    /// Overwrites what the record at `offset` carries, durably.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn erase(&self, offset: u64) -> Result<(), SegmentError> {
+        let Stored { mut bytes, head } = self.read(offset)?;
+        record::erase(&mut bytes, self.seed, offset, &head);
+        self.write(&bytes, offset)?;
+        self.sync()
+    }
+
+    /// Its records, where they end (bytes), and what is not as it was written. They are read one by
+    /// one where no index tells of them; `sequences` are those that it may hold.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn records(
+        &self,
+        extent: Extent,
+        sequences: RangeInclusive<u64>,
+    ) -> Result<(Index, u64, Vec<Damage>), SegmentError> {
+        let indexed = self.read_index()?;
+        let (end, mut damage) = match extent {
+            Extent::Sealed => match indexed {
+                Some((index, end)) => return Ok((index, end, Vec::new())),
+                None => (None, vec![Damage::Index]),
+            },
+            Extent::Until(end) => match indexed {
+                // Written when the stream was closed: what was written since stands behind it.
+                Some((index, at)) if at == end => return Ok((index, end, Vec::new())),
+                _ => (Some(end), Vec::new()),
+            },
+        };
+        let (builder, end, holes) = self.scan(end, sequences)?;
+        damage.extend(holes.into_iter().map(Damage::Hole));
+        Ok((builder.finish(), end, damage))
+    }
+
+    /// Puts an index behind its records, which end at `end`; it is safe after `sync`. Nothing may
+    /// be appended any more, unless the stream remembers the end.
+    ///
+    /// # Errors
+    /// There is a hole that does not begin at one of the `known` offsets, or the disk refused.
+    pub fn seal(
+        &self,
+        end: u64,
+        sequences: RangeInclusive<u64>,
+        known: &[u64],
+    ) -> Result<(), SegmentError> {
+        let (builder, _, holes) = self.scan(Some(end), sequences)?;
+        if let Some(hole) = holes.iter().find(|hole| !known.contains(&hole.offset)) {
+            let path = self.path.to_path_buf();
+            return Err(SegmentError::Damaged { path, offset: hole.offset });
+        }
+        self.write_index(&builder.finish(), end)
+    }
+
+    /// Writes an index behind the records, which end at `end`; it is safe after `sync`.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(crate) fn write_index(&self, index: &Index, end: u64) -> Result<(), SegmentError> {
+        let bytes = index.encode(self.seed, end);
+        self.write(&bytes, end)?;
+        // A torn record of an earlier life may stand behind it.
+        let cut = self.file.truncate(end + bytes.len() as u64);
+        cut.map_err(|error| self.refused(error))
     }
 
     fn refused(&self, error: io::Error) -> SegmentError {
-        SegmentError::Disk { path: self.path.clone(), error }
+        SegmentError::Disk { path: self.path.to_path_buf(), error }
     }
 
-    /// Reads the index at the end of the file; says whether it checks.
-    fn read_index(&mut self) -> Result<bool, SegmentError> {
-        let bytes = self.file.bytes().map_err(|error| self.refused(error))? as usize;
-        let Some(at) = bytes.checked_sub(TRAILER_BYTES) else { return Ok(false) };
-        let trailer = read_up_to(&self.file, at as u64, TRAILER_BYTES);
-        let trailer = trailer.map_err(|error| self.refused(error))?;
-        let Some((start, length)) = index::trailer(&trailer, self.seed, at) else {
-            return Ok(false);
-        };
-        let encoded = read_up_to(&self.file, start as u64, length);
-        let encoded = encoded.map_err(|error| self.refused(error))?;
-        let Some(index) = Index::decode(&encoded, &trailer, self.seed, start) else {
-            return Ok(false);
-        };
-        (self.index, self.written) = (index, start);
-        Ok(true)
+    fn bytes_at(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, SegmentError> {
+        read_up_to(&*self.file, offset, bytes).map_err(|error| self.refused(error))
+    }
+
+    /// Reads the index at the end of the file, and where it begins; `None` if it does not check.
+    fn read_index(&self) -> Result<Option<(Index, u64)>, SegmentError> {
+        let bytes = self.file.bytes().map_err(|error| self.refused(error))?;
+        let Some(at) = bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
+        let trailer = self.bytes_at(at, TRAILER_BYTES)?;
+        let Some(trailer) = Trailer::decode(&trailer, self.seed, at) else { return Ok(None) };
+        let encoded = self.bytes_at(trailer.start, (at - trailer.start) as usize)?;
+        let index = Index::decode(&encoded, &trailer, self.seed);
+        Ok(index.map(|index| (index, trailer.start)))
     }
 
     /// Reads the records themselves, up to `end` or as far as there are any.
-    fn scan(&mut self, end: Option<usize>, damage: &mut Vec<Damage>) -> Result<(), SegmentError> {
-        let there = self.file.bytes().map_err(|error| self.refused(error))? as usize;
-        let end = end.filter(|_| !planted::is(Bug::ExtentIgnored)).unwrap_or(there);
-        let file = read_up_to(&self.file, 0, end).map_err(|error| self.refused(error))?;
-        let mut hole = None;
-        let mut note = |from: usize, to: usize| {
-            if from < to {
-                damage.push(Damage::Hole { offset: from as u64, bytes: (to - from) as u64 });
-            }
-        };
-        let mut at = BLOCK_BYTES;
-        while at < file.len() {
-            let Some(head) = record::head(&file[at..], self.seed, at) else {
-                hole.get_or_insert(at);
-                at += ALIGNMENT;
+    fn scan(
+        &self,
+        extent: Option<u64>,
+        sequences: RangeInclusive<u64>,
+    ) -> Result<(Builder, u64, Vec<Hole>), SegmentError> {
+        let there = self.file.bytes().map_err(|error| self.refused(error))?;
+        let end = extent.filter(|_| !planted::is(Bug::ExtentIgnored)).unwrap_or(there);
+        let file = self.bytes_at(0, end.min(there) as usize)?;
+        let mut scan = Scan::new(*sequences.start());
+        let mut at = RECORDS_AT;
+        while at < file.len() as u64 {
+            let bytes = &file[at as usize..];
+            let Some(head) = record::head(bytes, self.seed, at) else {
+                scan.hole.get_or_insert(at);
+                at += ALIGNMENT as u64;
                 continue;
             };
-            note(hole.take().unwrap_or(at), at);
-            let next = at + head.record_bytes();
-            match record::body(&file[at..], self.seed, at, &head) {
-                Some(record) => {
-                    self.index.add(at, &record);
-                }
-                None => note(at, next.min(end)),
+            scan.close_hole(at, head.sequence.saturating_sub(1));
+            let next = at + head.record_bytes() as u64;
+            if let Some(record) = record::body(bytes, self.seed, at, &head) {
+                scan.builder.add(at, &record);
+            } else {
+                scan.hole = Some(at);
+                scan.next_seq = head.sequence;
+                scan.close_hole(next.min(end), head.sequence);
             }
+            scan.next_seq = head.sequence.saturating_add(1);
             at = next;
         }
-        note(hole.unwrap_or(at), end);
-        self.written = end.max(BLOCK_BYTES);
-        Ok(())
+        if extent.is_none() {
+            // What is left of an index makes no record; records may be missing before it.
+            let is_missing = scan.next_seq <= *sequences.end();
+            scan.hole = is_missing.then(|| scan.hole.unwrap_or(at).min(end));
+        } else if at < end {
+            scan.hole.get_or_insert(at);
+        }
+        scan.close_hole(end, *sequences.end());
+        Ok((scan.builder, end.max(RECORDS_AT), scan.holes))
+    }
+}
+
+/// A pass over records.
+struct Scan {
+    builder: Builder,
+    holes: Vec<Hole>,
+    /// Where a hole began.
+    hole: Option<u64>,
+    /// The first sequence that may stand next.
+    next_seq: u64,
+}
+
+impl Scan {
+    fn new(next_seq: u64) -> Self {
+        Self { builder: Builder::default(), holes: Vec::new(), hole: None, next_seq }
+    }
+
+    fn close_hole(&mut self, end: u64, last_seq: u64) {
+        let Some(offset) = self.hole.take() else { return };
+        let (bytes, sequences) = (end.saturating_sub(offset), self.next_seq..=last_seq);
+        self.holes.push(Hole { offset, bytes, sequences });
     }
 }
 

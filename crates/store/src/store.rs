@@ -6,11 +6,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
-use crate::durable::{self, Durable};
+use crate::durable::{Config, Durable, DurableError, SEGMENT_BYTES};
 use crate::log::{self, Entry, Log, LogError, Position};
 use crate::manifest::{Manifest, ManifestError};
 use crate::meta::{self, Change, Meta, Reach, StreamRecord};
 use crate::root::{Root, RootError};
+use crate::segment::SegmentError;
 use crate::stream;
 
 #[cfg(test)]
@@ -31,8 +32,8 @@ pub struct Options {
     /// Drawn at random: the number of a store that is made, and what keeps strangers from choosing
     /// subjects that collide.
     pub drawn: u128,
-    /// Finds the message id in a header block; empty without one.
-    pub msg_id_of: fn(&[u8]) -> &[u8],
+    /// A segment of a stream is full at this size (bytes).
+    pub segment_bytes: u64,
 }
 
 impl Default for Options {
@@ -42,7 +43,7 @@ impl Default for Options {
             log_spares: LOG_SPARES,
             is_lazy: false,
             drawn: 0,
-            msg_id_of: |_| b"",
+            segment_bytes: SEGMENT_BYTES,
         }
     }
 }
@@ -67,7 +68,7 @@ pub enum StoreError {
         /// Its name.
         name: String,
         /// Why.
-        error: durable::Failure,
+        error: DurableError,
     },
     /// An entry that no version of this program writes.
     Entry {
@@ -138,6 +139,8 @@ pub struct Store<D: Disk + Clone> {
     pub applied: Position,
     /// What is not as it was written, each named by its file. Nothing is removed for it.
     pub damage: Vec<String>,
+    /// All streams are open: a log that is trimmed loses nothing of one that is not.
+    pub may_trim: bool,
 }
 
 impl<D: Disk + Clone> Store<D> {
@@ -162,11 +165,21 @@ impl<D: Disk + Clone> Store<D> {
                 return Err(StoreError::Manifest(ManifestError::Lost { folder }));
             }
         };
-        let mut streams = BTreeMap::new();
+        let (mut streams, mut unopened) = (BTreeMap::new(), BTreeMap::new());
         for record in meta.streams() {
-            let opened = open_stream(disk, &root, record, options)?;
-            damage.extend(named(&record.name, opened.1));
-            streams.insert(record.group, opened.0);
+            let config = config_of(&root, record.group, options);
+            match Durable::open(disk.clone(), &folder_of(record.group), config) {
+                Ok((stream, found)) => {
+                    damage.extend(named(&record.name, found));
+                    streams.insert(record.group, stream);
+                }
+                // Another version is no damage, and would be done harm by going on.
+                Err(error) if is_version(&error) => return Err(of_stream(record)(error)),
+                // It may have been deleted by an entry that is applied below.
+                Err(error) => {
+                    unopened.insert(record.group, error.to_string());
+                }
+            }
         }
         // A stream may have been quiet since long before the log was trimmed.
         let meta_applied = reach.applied;
@@ -194,8 +207,16 @@ impl<D: Disk + Clone> Store<D> {
         if let Some(failure) = failure {
             return Err(failure);
         }
+        unopened.retain(|group, _| meta.meta.stream(*group).is_some());
+        let what = unopened.iter().map(|(group, why)| {
+            let record = meta.meta.stream(*group);
+            let name = record.map(|record| record.name.as_str()).unwrap_or_default();
+            format!("the stream {name:?} cannot be opened, and is kept as it is: {why}")
+        });
+        damage.extend(what);
         let applied = log.end();
-        Ok(Self { root, meta, streams, log, applied, damage })
+        let may_trim = unopened.is_empty();
+        Ok(Self { root, meta, streams, log, applied, damage, may_trim })
     }
 }
 
@@ -211,6 +232,28 @@ struct Replay<'a, D: Disk + Clone> {
 }
 
 impl<D: Disk + Clone> Replay<'_, D> {
+    /// The stream of an entry that made it: its files may be there already.
+    fn open_or_create(
+        &self,
+        at: Position,
+        record: &StreamRecord,
+    ) -> Result<Durable<D>, DurableError> {
+        let config = config_of(self.root, record.group, self.options);
+        let folder = folder_of(record.group);
+        match Durable::open(self.disk.clone(), &folder, config) {
+            Err(DurableError::Missing { .. }) => {
+                let (first_seq, limits) = (record.first_seq, record.limits);
+                Durable::create(self.disk.clone(), &folder, config, at, first_seq, limits)
+            }
+            opened => opened.map(|(stream, _)| stream),
+        }
+    }
+
+    /// Whether a stream is made by an entry, and not changed.
+    fn is_new(&self, record: &StreamRecord) -> bool {
+        self.meta.meta.stream(record.group).is_none() && !self.streams.contains_key(&record.group)
+    }
+
     fn visit(&mut self, entry: Entry<'_>) {
         if self.failure.is_none()
             && let Err(failure) = self.apply(entry)
@@ -224,7 +267,7 @@ impl<D: Disk + Clone> Replay<'_, D> {
             if entry.at >= self.meta_applied {
                 let change =
                     Change::decode(entry.body).ok_or(StoreError::Entry { at: entry.at })?;
-                self.change(change)?;
+                self.change(entry.at, change)?;
             }
             return Ok(());
         }
@@ -232,15 +275,16 @@ impl<D: Disk + Clone> Replay<'_, D> {
         let Some(stream) = self.streams.get_mut(&entry.group) else { return Ok(()) };
         if entry.at >= stream.applied() {
             let decoded = stream::decode(entry.body).ok_or(StoreError::Entry { at: entry.at })?;
-            stream.apply(entry.end(), &decoded);
+            // A stream that is given up takes nothing, and says so when it is asked to.
+            let _ = stream.apply(entry.end(), &decoded);
         }
         Ok(())
     }
 
-    fn change(&mut self, change: Change) -> Result<(), StoreError> {
+    fn change(&mut self, at: Position, change: Change) -> Result<(), StoreError> {
         match &change {
-            Change::Put(record) if !self.streams.contains_key(&record.group) => {
-                let (stream, _) = open_stream(self.disk, self.root, record, self.options)?;
+            Change::Put(record) if self.is_new(record) => {
+                let stream = self.open_or_create(at, record).map_err(of_stream(record))?;
                 self.streams.insert(record.group, stream);
             }
             Change::Put(_) => {}
@@ -256,29 +300,32 @@ impl<D: Disk + Clone> Replay<'_, D> {
     }
 }
 
+fn is_version(error: &DurableError) -> bool {
+    match error {
+        DurableError::Version { .. }
+        | DurableError::Segment(SegmentError::Version { .. })
+        | DurableError::Manifest(ManifestError::Version { .. }) => true,
+        DurableError::Unsynced(error) => is_version(error),
+        _ => false,
+    }
+}
+
+fn of_stream(record: &StreamRecord) -> impl FnOnce(DurableError) -> StoreError {
+    let name = record.name.clone();
+    move |error| StoreError::Stream { name, error }
+}
+
 /// The folder of a stream.
 pub fn folder_of(group: u32) -> PathBuf {
     Path::new(STREAMS).join(format!("{group:08x}"))
 }
 
-fn open_stream<D: Disk + Clone>(
-    disk: &D,
-    root: &Root<D>,
-    record: &StreamRecord,
-    options: &Options,
-) -> Result<(Durable<D>, Vec<durable::Damage>), StoreError> {
-    let setup = durable::Setup {
-        store: root.store,
-        group: record.group,
-        first_seq: record.first_seq,
-        limits: record.limits,
-        hash_seed: options.drawn as u64,
-        msg_id_of: options.msg_id_of,
-    };
-    Durable::open_or_create(disk.clone(), &folder_of(record.group), setup)
-        .map_err(|error| StoreError::Stream { name: record.name.clone(), error })
+fn config_of<D: Disk>(root: &Root<D>, group: u32, options: &Options) -> Config {
+    let Options { segment_bytes, drawn, .. } = *options;
+    Config { store: root.store, group, segment_bytes, hash_seed: drawn as u64 }
 }
 
+/// Damage, by what it is in.
 fn named<T: fmt::Debug>(what: &str, damage: Vec<T>) -> Vec<String> {
     damage.into_iter().map(|damage| format!("{what}: {damage:?}")).collect()
 }

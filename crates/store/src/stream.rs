@@ -45,7 +45,7 @@ pub use entry::{
     Removed, Rollup,
 };
 pub use query::{Content, State, Stored, TooMany};
-pub(crate) use rebuild::{Found, Remembered};
+pub(crate) use rebuild::{Kept, Rebuild};
 
 /// The last sequence that a message may get; one more is still a number.
 pub const SEQUENCE_MAX: u64 = u64::MAX - 1;

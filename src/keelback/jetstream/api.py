@@ -15,6 +15,8 @@ from keelback import _core, gojson
 from keelback.jetstream import api_level, requests, stream_requests
 from keelback.jetstream.errors import (
     BAD_REQUEST,
+    CONSUMER_CREATE,
+    CONSUMER_NOT_FOUND,
     MESSAGE_DELETE_FAILED,
     NO_MESSAGE_FOUND,
     NOT_EMPTY_REQUEST,
@@ -42,6 +44,19 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
 
 PREFIX: Final = "$JS.API."
+
+SERVED: Final = (
+    "INFO",
+    "STREAM.>",
+    "CONSUMER.NAMES.*",
+    "CONSUMER.LIST.*",
+    "CONSUMER.INFO.*.*",
+    "CONSUMER.DELETE.*.*",
+    "CONSUMER.CREATE.>",
+    "CONSUMER.DURABLE.CREATE.*.*",
+)
+"""What an API answers, behind the prefix. Who asks for anything else has no responders."""
+
 TYPE_PREFIX: Final = "io.nats.jetstream.api.v1."
 
 NAMES_LIMIT: Final = 1024
@@ -121,6 +136,12 @@ class Api:
             "STREAM.PURGE": ("stream_purge_response", self._purge),
             "STREAM.MSG.GET": ("stream_msg_get_response", self._get_message),
             "STREAM.MSG.DELETE": ("stream_msg_delete_response", self._delete_message),
+            "CONSUMER.NAMES": ("consumer_names_response", self._consumer_names),
+            "CONSUMER.LIST": ("consumer_list_response", self._consumer_list),
+            "CONSUMER.INFO": ("consumer_info_response", self._no_consumer),
+            "CONSUMER.DELETE": ("consumer_delete_response", self._no_consumer),
+            "CONSUMER.CREATE": ("consumer_create_response", self._refuse_consumer),
+            "CONSUMER.DURABLE.CREATE": ("consumer_create_response", self._refuse_consumer),
         }
 
     def add_account(self, name: str, limits: Mapping[str, AccountLimits] | None = None) -> None:
@@ -158,8 +179,7 @@ class Api:
             answer |= act(Called(account, subject, headers, body), name)
         except ApiError as error:
             owner.calls += 1
-            # As in nats-server, where what could not be removed is no error of the API.
-            owner.errors += error.kind not in (MESSAGE_DELETE_FAILED, SEQUENCE_NOT_FOUND)
+            owner.errors += 1
             answer["error"] = error.to_json()
             answer |= _EMPTY.get(kind, {})
         else:
@@ -176,6 +196,9 @@ class Api:
         whole = ".".join(tokens)
         if whole in _WITHOUT_STREAM:
             return whole, ""
+        if tokens[0] == "CONSUMER":
+            count = 3 if tokens[1:2] == ["DURABLE"] else 2
+            return ".".join(tokens[:count]), "".join(tokens[count : count + 1])
         for count in (2, 3):
             if len(tokens) == count + 1:
                 return ".".join(tokens[:count]), tokens[count]
@@ -422,15 +445,19 @@ class Api:
                 called.account, name, request.seq, erase=not request.no_erase
             )
         except _core.CoreError as error:
-            raise MESSAGE_DELETE_FAILED.error(err=error) from error
+            return _uncounted(MESSAGE_DELETE_FAILED.error(err=error))
         if not removed:
-            raise self._missing(called.account, name, request.seq)
+            return _uncounted(self._missing(called.account, name, request.seq))
         return {"success": True}
 
     def _missing(self, account: str, name: str, seq: int) -> ApiError:
-        """Why there is nothing to delete: a file stream says if there was something once."""
-        in_files = self._kept(account, name).config.storage != "memory"
-        if in_files and 0 < seq <= self._state(account, name).last_seq:
+        """Why there was nothing to delete; the words are those of nats-server's stores."""
+        state = self._state(account, name)
+        if self._kept(account, name).config.storage == "memory":
+            return SEQUENCE_NOT_FOUND.error(seq=seq)
+        if seq > state.last_seq:
+            return MESSAGE_DELETE_FAILED.error(err="stream store EOF")
+        if seq < max(state.first_seq, 1):
             return MESSAGE_DELETE_FAILED.error(err="no message found")
         return SEQUENCE_NOT_FOUND.error(seq=seq)
 
@@ -470,6 +497,22 @@ class Api:
         except _core.CoreError:
             return None
 
+    def _consumer_names(self, called: Called, name: str) -> Answer:
+        self._kept(called.account, name)
+        return {"total": 0, "offset": 0, "limit": NAMES_LIMIT, "consumers": []}
+
+    def _consumer_list(self, called: Called, name: str) -> Answer:
+        self._kept(called.account, name)
+        return {"total": 0, "offset": 0, "limit": LIST_LIMIT, "consumers": []}
+
+    def _no_consumer(self, called: Called, name: str) -> Answer:
+        self._kept(called.account, name)
+        raise CONSUMER_NOT_FOUND.error()
+
+    def _refuse_consumer(self, called: Called, name: str) -> Answer:
+        self._kept(called.account, name)
+        raise CONSUMER_CREATE.error(err="keelback does not support consumers yet")
+
     def _state(self, account: str, name: str) -> _core.StreamState:
         try:
             return self._store.state(account, name)
@@ -500,8 +543,15 @@ _EMPTY: Final[Mapping[str, Answer]] = {
     "stream_names_response": {"total": 0, "offset": 0, "limit": 0, "streams": None},
     "stream_list_response": {"total": 0, "offset": 0, "limit": 0, "streams": []},
     "stream_purge_response": {"purged": 0},
+    "consumer_names_response": {"total": 0, "offset": 0, "limit": 0, "consumers": []},
+    "consumer_list_response": {"total": 0, "offset": 0, "limit": 0, "consumers": []},
 }
 """What stands beside an error: Go's fields that have no value to be left out by."""
+
+
+def _uncounted(error: ApiError) -> Answer:
+    """An error that nats-server does not count as one of the API."""
+    return {"error": error.to_json()}
 
 
 def _state_json(state: _core.StreamState) -> Answer:

@@ -83,6 +83,8 @@ MAX_STREAM_BYTES_EXCEEDED: Final = ErrorKind(
 
 # A stream.
 STREAM_CREATE: Final = ErrorKind(500, 10049, "{err}")
+CONSUMER_CREATE: Final = ErrorKind(500, 10012, "{err}")
+CONSUMER_NOT_FOUND: Final = ErrorKind(404, 10014, "consumer not found")
 STREAM_DELETE: Final = ErrorKind(500, 10050, "{err}")
 STREAM_GENERAL: Final = ErrorKind(500, 10051, "{err}")
 STREAM_SEALED: Final = ErrorKind(400, 10109, "invalid operation on sealed stream")

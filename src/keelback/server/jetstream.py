@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from keelback import _core
 from keelback.errors import ServerError
-from keelback.jetstream.api import PREFIX, Api
+from keelback.jetstream.api import PREFIX, SERVED, Api
 from keelback.jetstream.api_level import API_LEVEL
 from keelback.jetstream.stream_limits import ServerLimits
 from keelback.options.compatibility import NATS_SERVER_VERSION
@@ -92,9 +92,9 @@ class JetStream:
         self._api = api
         self._log_facts()
         for account in self._accounts:
-            self._plane.serve_requests(account, f"{PREFIX}>")
-            if settings.domain:
-                self._plane.serve_requests(account, f"$JS.{settings.domain}.API.>")
+            prefixes = [PREFIX, *([f"$JS.{settings.domain}.API."] if settings.domain else [])]
+            for subject in (prefix + served for prefix in prefixes for served in SERVED):
+                self._plane.serve_requests(account, subject)
         took_ms = (time.perf_counter() - began) * 1000
         self._plane.log("INF", f"Took {took_ms:.3f}ms to start JetStream")
 

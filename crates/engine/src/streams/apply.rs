@@ -126,10 +126,11 @@ impl<D: Disk + Clone> Streams<D> {
                 }
                 tell(origin, Ok(effects));
             }
-            if let (Some(running), Some((kept, _))) = (&running, &kept)
-                && let Some(why) = running.note_failure(kept)
-            {
-                self.tell_failure(running, &why);
+            if let (Some(running), Some((kept, _))) = (&running, &mut kept) {
+                kept.flush();
+                if let Some(why) = running.note_failure(kept) {
+                    self.tell_failure(running, why);
+                }
             }
             drop(kept);
             if let Some(running) = running {

@@ -9,9 +9,8 @@ use std::sync::{Arc, PoisonError};
 
 use keelback_jetstream::direct;
 use keelback_jetstream::policy::Policy;
-use keelback_jetstream::publish;
 use keelback_store::disk::Disk;
-use keelback_store::durable::{Durable, Setup};
+use keelback_store::durable::{Config, Durable, SEGMENT_BYTES};
 use keelback_store::log::{Entries, Position};
 use keelback_store::meta::{self, Change, StreamRecord};
 use keelback_store::store::folder_of;
@@ -20,7 +19,7 @@ use keelback_store::stream::{Effects, Entry, Limits, Purge, State, Storage, Stre
 use super::Streams;
 use super::get::GetReceiver;
 use super::ingest::StreamReceiver;
-use super::running::{Kept, Running};
+use super::running::{Files, Kept, Running};
 use crate::lock;
 use crate::proposals::{Origin, Proposals, Proposer};
 use crate::receiver::{Receiver, Subscribed};
@@ -225,8 +224,8 @@ impl<D: Disk + Clone> Streams<D> {
             .remove(&(name.0.to_owned(), name.1.to_owned()));
         if running.group != 0 {
             self.forget_group(running.group);
-            if let Kept::Files(durable) = running.take() {
-                durable.delete().map_err(|error| CallError::Failed(error.to_string()))?;
+            if let Kept::Files(files) = running.take() {
+                files.durable.delete().map_err(CallError::failed)?;
             }
         }
         Ok(())
@@ -393,12 +392,17 @@ impl<D: Disk + Clone> Streams<D> {
         first_seq: u64,
         limits: Limits,
     ) -> Result<Kept<D>, CallError> {
-        let hash_seed = self.hash_seed;
-        let msg_id_of = publish::msg_id;
-        let setup = Setup { store: self.store, group, first_seq, limits, hash_seed, msg_id_of };
-        let made = Durable::open_or_create(self.disk.clone(), &folder_of(group), setup);
-        let (durable, _) = made.map_err(|error| CallError::Failed(error.to_string()))?;
-        Ok(Kept::Files(Box::new(durable)))
+        let Self { store, hash_seed, .. } = *self;
+        let config = Config { store, group, segment_bytes: SEGMENT_BYTES, hash_seed };
+        let folder = folder_of(group);
+        // Entries before this place are for no stream of this group.
+        let applied = *lock(&self.applied);
+        // What an earlier life left, before the stream was safe, belongs to nobody.
+        let made = Durable::remove_folder(&self.disk, &folder).and_then(|()| {
+            Durable::create(self.disk.clone(), &folder, config, applied, first_seq, limits)
+        });
+        let durable = made.map_err(CallError::failed)?;
+        Ok(Kept::Files(Box::new(Files { durable, checkpointed: applied })))
     }
 
     fn subscribe(

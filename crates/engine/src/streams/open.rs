@@ -6,13 +6,12 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use keelback_jetstream::policy::Policy;
-use keelback_jetstream::publish;
 use keelback_store::commit::Committer;
 use keelback_store::disk::Disk;
 use keelback_store::store::{Options, Store, StoreError};
 use keelback_store::stream::Storage;
 
-use super::running::{Kept, Running};
+use super::running::{Files, Kept, Running};
 use super::{Act, Streams};
 use crate::Hub;
 use crate::log::Level;
@@ -55,19 +54,19 @@ impl<D: Disk + Clone> Streams<D> {
         let mut drawn = [0; 16];
         hub.fill_random(&mut drawn);
         options.drawn = u128::from_ne_bytes(drawn);
-        options.msg_id_of = publish::msg_id;
         let store = Store::open(&disk, &options).map_err(OpenError::Store)?;
         for damage in &store.damage {
             hub.log.write(Level::Error, &format!("JetStream: damage in the store: {damage}"));
         }
-        let Store { root, meta, mut streams, log, applied, damage } = store;
+        let Store { root, meta, mut streams, log, applied, damage, may_trim } = store;
         let mut by_group = HashMap::new();
         let mut by_name = HashMap::new();
         for record in meta.meta.streams() {
             let Some(durable) = streams.remove(&record.group) else { continue };
             let account = hub.add_account(&record.account);
             let policy = Policy::new(&record.name, Storage::File, record.limits);
-            let kept = Kept::Files(Box::new(durable));
+            let checkpointed = durable.applied();
+            let kept = Kept::Files(Box::new(Files { durable, checkpointed }));
             let running =
                 Arc::new(Running::new(record.group, (account, &record.name), policy, kept));
             by_group.insert(record.group, running.clone());
@@ -90,6 +89,7 @@ impl<D: Disk + Clone> Streams<D> {
             tended: Mutex::default(),
             failure: Mutex::default(),
             damage,
+            may_trim,
             _root: root,
         }))
     }
@@ -101,7 +101,7 @@ impl<D: Disk + Clone> Streams<D> {
         }
         let committer = self.committer.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(log) = committer.and_then(Committer::stop) else { return };
-        self.trim();
+        self.trim(true);
         // Without it the next start reads the last of the log as after a power cut.
         if let Err(error) = log.close() {
             self.hub.log.write(Level::Error, &format!("JetStream: closing the log: {error}"));

@@ -8,7 +8,7 @@ use keelback_jetstream::policy::Policy;
 use keelback_store::disk::Disk;
 use keelback_store::durable::Durable;
 use keelback_store::log::Position;
-use keelback_store::stream::{Content, Effects, Entry, Limits, Storage, Stream};
+use keelback_store::stream::{Content, Effects, Entry, Limits, Outcome, Refusal, Storage, Stream};
 
 use super::calls::{CallError, FoundMessage};
 use crate::account::Account;
@@ -20,7 +20,36 @@ pub(super) enum Kept<D: Disk + Clone> {
     /// In memory: gone when the server ends.
     Memory(Box<Stream>),
     /// In files.
-    Files(Box<Durable<D>>),
+    Files(Box<Files<D>>),
+}
+
+/// A stream in files.
+pub(super) struct Files<D: Disk + Clone> {
+    pub(super) durable: Durable<D>,
+    /// The log is not needed for what it had before.
+    pub(super) checkpointed: Position,
+}
+
+/// What may wait when the disk takes nothing (bytes); more is refused.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// What waits is written when it is so much (bytes): large writes are sequential ones.
+const FLUSH_BYTES: usize = 512 << 10;
+
+impl<D: Disk + Clone> Files<D> {
+    /// Whether the log has entries that no checkpoint has.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.durable.applied() > self.checkpointed || self.durable.is_given_up()
+    }
+
+    /// Why it takes no messages; `None` while it does.
+    fn failure(&self) -> Option<&'static str> {
+        if self.durable.is_given_up() {
+            return Some("a sync failed; the log has what it holds, and a restart brings it back");
+        }
+        let is_full = self.durable.waiting_bytes() > WAITING_BYTES_MAX;
+        is_full.then_some("its disk takes nothing")
+    }
 }
 
 impl<D: Disk + Clone> Kept<D> {
@@ -28,7 +57,7 @@ impl<D: Disk + Clone> Kept<D> {
     pub(super) fn stream(&self) -> &Stream {
         match self {
             Self::Memory(stream) => stream,
-            Self::Files(durable) => durable.state(),
+            Self::Files(files) => files.durable.state(),
         }
     }
 
@@ -44,8 +73,8 @@ impl<D: Disk + Clone> Kept<D> {
                 let (headers, payload) = (headers.to_vec(), payload.to_vec());
                 FoundMessage { seq, subject, headers, payload, time_ns }
             })),
-            Self::Files(durable) => {
-                let stored = durable.read(seq).map_err(CallError::failed)?;
+            Self::Files(files) => {
+                let stored = files.durable.read(seq).map_err(CallError::failed)?;
                 Ok(stored.map(|stored| {
                     let record = stored.record();
                     FoundMessage {
@@ -60,11 +89,20 @@ impl<D: Disk + Clone> Kept<D> {
         }
     }
 
+    /// Writes what waits, if it is much; what the disk does not take now goes on waiting.
+    pub(super) fn flush(&mut self) {
+        if let Self::Files(files) = self
+            && files.durable.waiting_bytes() >= FLUSH_BYTES
+        {
+            let _ = files.durable.flush();
+        }
+    }
+
     /// Overwrites a message's bytes, where they are in files.
     pub(super) fn erase(&mut self, seq: u64) -> Result<(), CallError> {
         match self {
             Self::Memory(_) => Ok(()),
-            Self::Files(durable) => durable.erase(seq).map_err(CallError::failed),
+            Self::Files(files) => files.durable.erase(seq).map(|_| ()).map_err(CallError::failed),
         }
     }
 
@@ -72,7 +110,11 @@ impl<D: Disk + Clone> Kept<D> {
     pub(super) fn apply(&mut self, behind: Position, entry: &Entry<'_>) -> Effects {
         match self {
             Self::Memory(stream) => stream.apply(entry),
-            Self::Files(durable) => durable.apply(behind, entry),
+            Self::Files(files) => match files.durable.apply(behind, entry) {
+                Ok(effects) => effects,
+                // It finds the entry in the log when it is opened anew.
+                Err(_) => Effects { outcome: Outcome::Refused(Refusal::Failed), ..Effects::none() },
+            },
         }
     }
 }
@@ -120,9 +162,9 @@ impl<D: Disk + Clone> Running<D> {
     }
 
     /// Takes note of whether its disk takes messages; why not, if that is new.
-    pub(super) fn note_failure(&self, kept: &Kept<D>) -> Option<String> {
-        let Kept::Files(durable) = kept else { return None };
-        let failure = durable.failure();
+    pub(super) fn note_failure(&self, kept: &Kept<D>) -> Option<&'static str> {
+        let Kept::Files(files) = kept else { return None };
+        let failure = files.failure();
         let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
         failure.filter(|_| !was_failing)
     }

@@ -39,7 +39,7 @@ impl<D: Disk + Clone> Streams<D> {
             committer.sync();
         }
         if self.must_trim(now_ns) {
-            self.trim();
+            self.trim(false);
         }
     }
 
@@ -90,16 +90,20 @@ impl<D: Disk + Clone> Streams<D> {
         let _ = self.ask(running, &Entry::Store(marker));
     }
 
-    /// Writes checkpoints, so that the log is not needed for what they hold.
-    pub(super) fn trim(&self) {
+    /// Writes checkpoints, so that the log is not needed for what they hold. Those that are the last
+    /// make the next start quicker.
+    pub(super) fn trim(&self, is_closing: bool) {
         let mut needed = *lock(&self.applied);
         for running in self.all() {
-            if let Some(from) = self.checkpoint(&running) {
+            if let Some(from) = self.checkpoint(&running, is_closing) {
                 needed = needed.min(from);
             }
         }
         let mut meta = lock(&self.meta);
         let applied = *lock(&self.applied);
+        if !self.may_trim {
+            return;
+        }
         let saved = meta.save(Reach { applied, needed });
         drop(meta);
         let needed = match saved {
@@ -116,22 +120,22 @@ impl<D: Disk + Clone> Streams<D> {
     }
 
     /// Writes a checkpoint of a stream that changed; gives what the log is still needed from.
-    fn checkpoint(&self, running: &Running<D>) -> Option<Position> {
+    fn checkpoint(&self, running: &Running<D>, is_closing: bool) -> Option<Position> {
         let begun = match &mut *running.kept() {
-            Kept::Files(durable) if durable.is_dirty() => durable.begin_checkpoint(),
+            Kept::Files(files) if files.is_dirty() => files.durable.begin_checkpoint(is_closing),
             _ => return None,
         };
-        let result = match begun {
-            Ok(None) => Ok(()),
-            Ok(Some(checkpoint)) => {
-                let done = checkpoint.run();
-                match &mut *running.kept() {
-                    Kept::Files(durable) => durable.finish_checkpoint(done).map(|_| ()),
-                    Kept::Memory(_) => Ok(()),
+        // Without the lock: messages go on.
+        let result = begun.and_then(|checkpoint| {
+            let done = checkpoint.run();
+            match &mut *running.kept() {
+                Kept::Files(files) => {
+                    files.checkpointed = files.durable.finish_checkpoint(done)?;
+                    Ok(())
                 }
+                Kept::Memory(_) => Ok(()),
             }
-            Err(failure) => Err(failure),
-        };
+        });
         if let Err(failure) = result {
             let name = &running.name;
             let problem = format!("JetStream: the stream {name:?} is not written: {failure}");
@@ -139,10 +143,10 @@ impl<D: Disk + Clone> Streams<D> {
         }
         let kept = running.kept();
         if let Some(why) = running.note_failure(&kept) {
-            self.tell_failure(running, &why);
+            self.tell_failure(running, why);
         }
         match &*kept {
-            Kept::Files(durable) => Some(durable.checkpointed()),
+            Kept::Files(files) => files.is_dirty().then_some(files.checkpointed),
             Kept::Memory(_) => None,
         }
     }

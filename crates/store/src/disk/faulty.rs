@@ -382,6 +382,16 @@ impl Disk for FaultyDisk {
         Ok(())
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        if state.names.keys().any(|name| name.parent() == Some(path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.folders.remove(path);
+        Ok(())
+    }
+
     fn sync_folder(&self, _: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
@@ -473,7 +483,7 @@ impl File for FaultyFile {
         })
     }
 
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.with(|state, id| state.write(id, bytes, offset))
     }
 
@@ -484,11 +494,11 @@ impl File for FaultyFile {
         })
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.with(State::sync)
     }
 
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.with(|state, id| {
             state.step()?;
             if !state.has_room(id, bytes as usize) {

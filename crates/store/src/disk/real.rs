@@ -76,6 +76,10 @@ impl Disk for RealDisk {
         fs::create_dir_all(self.root.join(path))
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(self.root.join(path))
+    }
+
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         fs::File::open(self.root.join(path))?.sync_all()
     }
@@ -168,7 +172,7 @@ impl File for RealFile {
         self.file.read_at(buffer, offset)
     }
 
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
     }
 
@@ -180,11 +184,11 @@ impl File for RealFile {
         write_all(&self.file, bytes, offset, ReadWriteFlags::DSYNC)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
     }
 }

@@ -1,150 +1,266 @@
-//! What was applied becomes safe in the stream's own files, so that the log can be trimmed.
+//! Making safe what was written, without the stream's lock.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::snapshot::Snapshot;
-use super::{Durable, Failure, PartRecord, path_of};
+use keelback_planted::{self as planted, Bug};
+
+use super::content::{Content, Obsolete};
+use super::live;
+use super::part::{map_path, segment_path};
+use super::{Durable, DurableError};
 use crate::disk::{Disk, File};
 use crate::log::Position;
-use crate::manifest::Manifest;
-use crate::segment::{Extent, Identity, Segment};
+use crate::manifest::{Manifest, ManifestError};
+use crate::segment::Segment;
 
-/// A checkpoint that is to be written. While it is, the stream goes on.
+/// What the stream remembers of a checkpoint that runs.
+pub(super) struct Running {
+    pub(super) is_closing: bool,
+    /// Segments whose live maps it writes.
+    maps: Vec<u64>,
+}
+
+/// A checkpoint that was begun.
+#[must_use = "it does nothing unless it runs"]
 pub struct Checkpoint<D: Disk> {
     disk: D,
     folder: PathBuf,
-    manifest: Manifest<D>,
-    identity: Identity,
-    /// Segments to seal: numbers, and where their records end.
-    to_seal: Vec<(u64, u64)>,
-    /// The segment that goes on.
-    to_sync: Option<u64>,
-    /// Segments of which no message is left.
-    to_remove: Vec<u64>,
+    manifest: Arc<Mutex<Manifest<D>>>,
     content: Vec<u8>,
+    segments: Vec<Work<D::File>>,
+    /// Files that are written whole.
+    maps: Vec<(PathBuf, Vec<u8>)>,
+    obsolete: Vec<Obsolete>,
     applied: Position,
 }
 
-/// A checkpoint that was written, or could not be.
-pub struct Done<D: Disk> {
-    manifest: Manifest<D>,
-    sealed: Vec<u64>,
-    removed: Vec<u64>,
-    /// What it makes safe, or why it does not.
-    outcome: Result<Position, String>,
+struct Work<F> {
+    segment: Segment<F>,
+    number: u64,
+    end: u64,
+    sequences: std::ops::RangeInclusive<u64>,
+    holes: Vec<u64>,
+    needs_index: bool,
+    is_sealed: bool,
+}
+
+/// A checkpoint that is safe.
+#[derive(Debug)]
+pub struct Done {
+    applied: Position,
+    /// Number, end, and whether it is sealed.
+    segments: Vec<(u64, u64, bool)>,
+    removed: Vec<Obsolete>,
 }
 
 impl<D: Disk + Clone> Durable<D> {
-    /// Begins a checkpoint: all that was applied so far is written, and will be safe when it is
-    /// done. None is begun while another is written.
+    /// Begins a checkpoint of what was applied; what waits is written first. One that closes the
+    /// stream also has it opened faster: nothing is written to it meanwhile.
     ///
     /// # Errors
-    /// The disk takes nothing now, or the stream was given up.
-    pub fn begin_checkpoint(&mut self) -> Result<Option<Checkpoint<D>>, Failure> {
-        if let Some(why) = &self.failure {
-            return Err(Failure::GivenUp(why.clone()));
+    /// The disk refused, another one runs, or the stream is given up.
+    pub fn begin_checkpoint(&mut self, is_closing: bool) -> Result<Checkpoint<D>, DurableError> {
+        if self.checkpoint.is_some() {
+            return Err(DurableError::Busy);
         }
-        for part in &mut self.parts {
-            part.segment.flush().map_err(Failure::Segment)?;
-        }
-        let Some(manifest) = self.manifest.take() else { return Ok(None) };
-        let (mut parts, mut to_seal, mut to_remove) = (Vec::new(), Vec::new(), Vec::new());
-        let last = self.parts.len().saturating_sub(1);
-        let ids_from = self.state.ids_from();
-        for (index, part) in self.parts.iter().enumerate() {
-            let behind = self.parts.get(index + 1).map_or(u64::MAX, |next| next.first_seq);
-            let live = self.state.messages_from(part.first_seq).next();
-            let is_empty = live.is_none_or(|live| live.seq >= behind);
-            // The ids of messages outlive them.
-            if index != last && is_empty && part.last_time_ns < ids_from {
-                to_remove.push(part.number);
-                continue;
+        self.flush()?;
+        self.drop_empty();
+        let first_id_seq = self.state.first_id_seq();
+        self.unrecorded.retain(|&seq| seq >= first_id_seq);
+        // A generation that failed is not used again: its files may be found later.
+        self.map_generation += 1;
+        let generation = self.map_generation;
+        let (mut maps, mut mapped) = (Vec::new(), Vec::new());
+        for at in 0..self.parts.len() {
+            let part = &mut self.parts[at];
+            if part.is_dirty && !part.is_absent {
+                let runs = live::runs(&self.state, part.first_seq, part.last_seq);
+                let identity = &part.identity;
+                let bytes = live::encode(identity, generation, part.first_seq, &runs);
+                if part.map > 0 {
+                    self.obsolete.push(Obsolete { number: part.number, map: part.map });
+                }
+                (part.map, part.is_dirty) = (generation, false);
+                maps.push((part.map_path(&self.folder), bytes));
+                mapped.push(part.number);
             }
-            let end = if index == last { part.segment.end() } else { 0 };
-            parts.push(PartRecord { number: part.number, first_seq: part.first_seq, end });
-            if index != last && !part.is_sealed {
-                to_seal.push((part.number, part.segment.end()));
+        }
+        let segments = self.work(is_closing);
+        let mut content = self.content();
+        for work in segments.iter().filter(|work| work.is_sealed) {
+            let listed = content.segments.iter_mut().find(|listed| listed.number == work.number);
+            if let Some(listed) = listed {
+                listed.extent = crate::segment::Extent::Sealed;
             }
         }
-        let snapshot = Snapshot {
-            applied: self.applied,
-            next_number: self.next_number,
-            limits: *self.state.limits(),
-            remembered: self.state.remembered(),
-            parts,
-            deleted: self.state.deleted(usize::MAX),
-        };
-        Ok(Some(Checkpoint {
+        self.checkpoint = Some(Running { is_closing, maps: mapped });
+        Ok(Checkpoint {
             disk: self.disk.clone(),
             folder: self.folder.clone(),
-            manifest,
-            identity: self.identity(0),
-            to_seal,
-            to_sync: self.parts.last().map(|part| part.number),
-            to_remove,
-            content: snapshot.encode(),
+            manifest: self.manifest.clone(),
+            content: content.encode(),
+            segments,
+            maps,
+            obsolete: self.obsolete.clone(),
             applied: self.applied,
-        }))
+        })
     }
 
-    /// Takes note of a checkpoint: all before the place that this gives is safe.
+    /// Ends a checkpoint: the log's entries before this place are safe here.
     ///
     /// # Errors
-    /// It could not be written. A sync that failed is not tried again: the stream takes nothing
-    /// until it is opened anew from its last checkpoint and the log.
-    pub fn finish_checkpoint(&mut self, done: Done<D>) -> Result<Position, Failure> {
-        let Done { manifest, sealed, removed, outcome } = done;
-        self.manifest = Some(manifest);
-        match outcome {
-            Ok(applied) => {
-                self.checkpointed = applied;
-                for part in &mut self.parts {
-                    part.is_sealed |= sealed.contains(&part.number);
+    /// It failed. Where a sync failed, the stream is given up; otherwise another one may be begun.
+    pub fn finish_checkpoint(
+        &mut self,
+        result: Result<Done, DurableError>,
+    ) -> Result<Position, DurableError> {
+        let Some(running) = self.checkpoint.take() else {
+            return Err(self.broken("a checkpoint ended that was not begun"));
+        };
+        match result {
+            Ok(done) => {
+                for (number, end, is_sealed) in done.segments {
+                    if let Some(part) = self.parts.iter_mut().find(|part| part.number == number) {
+                        (part.synced, part.is_sealed) = (end, is_sealed);
+                    }
                 }
-                self.parts.retain(|part| !removed.contains(&part.number));
-                Ok(applied)
+                self.obsolete.retain(|file| !done.removed.contains(file));
+                Ok(done.applied)
             }
-            Err(why) => {
-                self.failure = Some(why.clone());
-                Err(Failure::GivenUp(why))
+            Err(error) => {
+                for part in &mut self.parts {
+                    part.is_dirty |= running.maps.contains(&part.number);
+                }
+                let is_doubtful = matches!(error, DurableError::Unsynced(_));
+                self.is_given_up |= is_doubtful && !planted::is(Bug::FailedSegmentTrusted);
+                Err(error)
             }
         }
+    }
+
+    /// Segments without a live message go.
+    fn drop_empty(&mut self) {
+        let open = self.parts.last().filter(|part| part.is_open()).map(|part| part.number);
+        let compaction = self.compaction.as_ref();
+        let is_empty = |part: &super::Part<D::File>| {
+            let is_read = compaction.is_some_and(|running| running.from.contains(&part.number));
+            part.live == 0 && !part.is_damaged() && !is_read && Some(part.number) != open
+        };
+        let mut ranges = Vec::new();
+        for part in self.parts.iter().filter(|part| is_empty(part)) {
+            ranges.push(part.first_seq..=part.last_seq);
+            self.obsolete.push(Obsolete { number: part.number, map: 0 });
+            if part.map > 0 {
+                self.obsolete.push(Obsolete { number: part.number, map: part.map });
+            }
+        }
+        self.parts.retain(|part| !is_empty(part));
+        for range in ranges {
+            self.keep_ids(range);
+        }
+    }
+
+    fn work(&self, is_closing: bool) -> Vec<Work<D::File>> {
+        let open = self.parts.last().filter(|part| part.is_open()).map(|part| part.number);
+        let mut segments = Vec::new();
+        for part in self.parts.iter().filter(|part| !part.is_sealed && !part.is_absent) {
+            let is_sealed = Some(part.number) != open;
+            let is_needed = is_sealed || is_closing || part.synced < part.written;
+            let Some(segment) = part.segment.as_ref().filter(|_| is_needed) else { continue };
+            segments.push(Work {
+                segment: segment.clone(),
+                number: part.number,
+                end: part.written,
+                sequences: part.first_seq..=part.last_seq,
+                holes: part.holes.iter().map(|hole| hole.offset).collect(),
+                needs_index: is_sealed || is_closing,
+                is_sealed,
+            });
+        }
+        segments
+    }
+
+    pub(super) fn content(&self) -> Content {
+        let state = &self.state;
+        let first_id_seq = state.first_id_seq();
+        let unrecorded = self.unrecorded.range(first_id_seq..);
+        let ids = unrecorded.flat_map(|&seq| state.ids(seq..=seq)).collect();
+        let first_seq = state.first_seq();
+        let mut obsolete = self.obsolete.clone();
+        // What it writes is nothing if it does not end.
+        let begun = self.compaction.as_ref().map(|running| running.number);
+        obsolete.extend(begun.map(|number| Obsolete { number, map: 0 }));
+        Content {
+            applied: self.applied,
+            next_number: self.next_number,
+            first_seq,
+            last_seq: state.last_seq(),
+            last_time_ns: state.state().last_time_ns,
+            limits: *state.limits(),
+            last_msg_id: self.state.last_msg_id().to_vec(),
+            first_id_seq,
+            ids,
+            segments: self.parts.iter().map(|part| part.listed(first_seq)).collect(),
+            obsolete,
+        }
+    }
+
+    pub(super) fn write_manifest(&self, content: &[u8]) -> Result<(), ManifestError> {
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner).write(content)
     }
 }
 
 impl<D: Disk> Checkpoint<D> {
-    /// Writes it. Takes as long as the disk does.
-    pub fn run(mut self) -> Done<D> {
-        let outcome = self.write().map(|()| self.applied).map_err(|error| error.to_string());
-        let sealed = self.to_seal.iter().map(|(number, _)| *number).collect();
-        let removed = if outcome.is_ok() { self.remove() } else { Vec::new() };
-        Done { manifest: self.manifest, sealed, removed, outcome }
-    }
-
-    fn write(&mut self) -> Result<(), Failure> {
-        for &(number, end) in &self.to_seal {
-            let path = path_of(&self.folder, number);
-            let identity = Identity { number, ..self.identity };
-            let opened = Segment::open(&self.disk, &path, &identity, Extent::Until(end));
-            let (mut segment, _) = opened.map_err(Failure::Segment)?;
-            segment.seal().map_err(Failure::Segment)?;
+    /// Makes it safe: syncs segments, writes their indexes, live maps and the manifest, removes what
+    /// is no longer needed.
+    ///
+    /// # Errors
+    /// The disk refused: to be handed to `finish_checkpoint` like a success.
+    pub fn run(self) -> Result<Done, DurableError> {
+        for work in &self.segments {
+            if work.needs_index {
+                work.segment.seal(work.end, work.sequences.clone(), &work.holes)?;
+            }
+            if planted::is(Bug::SegmentNotSynced) {
+                continue;
+            }
+            work.segment.sync().map_err(|error| DurableError::Unsynced(Box::new(error.into())))?;
         }
-        if let Some(number) = self.to_sync {
-            let path = path_of(&self.folder, number);
-            let synced = self.disk.open(&path).and_then(|mut file| file.sync());
-            synced.map_err(|error| Failure::Disk { path, error })?;
+        for (path, bytes) in &self.maps {
+            self.write_map(path, bytes)?;
         }
         let synced = self.disk.sync_folder(&self.folder);
-        synced.map_err(|error| Failure::Disk { path: self.folder.clone(), error })?;
-        self.manifest.write(&self.content).map_err(Failure::Manifest)
+        synced.map_err(|error| {
+            let path = self.folder.clone();
+            DurableError::Unsynced(Box::new(DurableError::Disk { path, error }))
+        })?;
+        let mut manifest = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        manifest.write(&self.content)?;
+        let removed = self.obsolete.iter().copied().filter(|file| self.remove(*file)).collect();
+        let segments = self.segments.iter();
+        let segments = segments.map(|work| (work.number, work.end, work.is_sealed)).collect();
+        Ok(Done { applied: self.applied, segments, removed })
     }
 
-    /// Removes what the manifest does not name any more; what is left is removed the next time.
-    fn remove(&self) -> Vec<u64> {
-        let removed = self.to_remove.iter().filter(|&&number| {
-            let gone = self.disk.remove(&path_of(&self.folder, number));
-            gone.is_ok() || gone.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-        });
-        removed.copied().collect()
+    fn write_map(&self, path: &std::path::Path, bytes: &[u8]) -> Result<(), DurableError> {
+        let write = || {
+            match self.disk.remove(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            self.disk.create(path)?.write_durably_at(bytes, 0)
+        };
+        write().map_err(|error| DurableError::Disk { path: path.to_owned(), error })
+    }
+
+    /// Says whether a file is gone; one that is not is tried again with the next checkpoint.
+    fn remove(&self, file: Obsolete) -> bool {
+        let path = match file.map {
+            0 => segment_path(&self.folder, file.number),
+            map => map_path(&self.folder, file.number, map),
+        };
+        let removed = self.disk.remove(&path);
+        removed.map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |()| true)
     }
 }

@@ -1,164 +1,304 @@
-//! A stream is opened: its manifest, then what its segments hold.
+//! Making a stream, and opening it as of its last checkpoint.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use super::snapshot::{PartRecord, Snapshot};
-use super::{Damage, Durable, Failure, Part, Setup, path_of, place_at};
+use keelback_planted::{self as planted, Bug};
+
+use super::content::{Content, Listed};
+use super::live::{self, Found, Runs};
+use super::part::{Part, map_path, place_of};
+use super::{Config, Damage, DamageKind, Durable, DurableError};
 use crate::disk::Disk;
 use crate::log::Position;
-use crate::manifest::Manifest;
-use crate::segment::{Extent, Kind, Place, Record, Segment, SegmentError};
-use crate::stream::{Found, Lifetime, Storage, Stream};
+use crate::manifest::{self, Manifest, ManifestError};
+use crate::segment::{self, Extent, Hole, Identity, Index, Segment, SegmentError};
+use crate::stream::{Kept, Limits, Rebuild, Storage, Stream};
 
 impl<D: Disk + Clone> Durable<D> {
-    /// Opens a stream as its last checkpoint has it, or begins it.
+    /// Makes a stream, which is safe when this returns. Entries of the log before `applied` are not
+    /// for it. `first_seq` is as in [`Stream::new`].
     ///
     /// # Errors
-    /// The disk refused, or a file is of another version. Damage is no error.
-    pub fn open_or_create(
+    /// There is one, or the disk refused.
+    pub fn create(
         disk: D,
         folder: &Path,
-        setup: Setup,
-    ) -> Result<(Self, Vec<Damage>), Failure> {
-        let (manifest, content, found) =
-            Manifest::open(disk.clone(), folder, setup.store).map_err(Failure::Manifest)?;
-        let mut damage: Vec<_> = found.into_iter().map(Damage::Manifest).collect();
-        let snapshot = match content.as_deref().map(Snapshot::decode) {
-            None => None,
-            Some(None) => return Err(Failure::Content(folder.to_owned())),
-            Some(snapshot) => snapshot,
-        };
-        let limits = snapshot.as_ref().map_or(setup.limits, |snapshot| snapshot.limits);
-        let state = Stream::new(Storage::File, setup.first_seq, limits, setup.hash_seed);
-        let mut durable = Self {
+        config: Config,
+        applied: Position,
+        first_seq: u64,
+        limits: Limits,
+    ) -> Result<Self, DurableError> {
+        let (manifest, content, _) = Manifest::open(disk.clone(), folder, config.store)?;
+        if content.is_some() {
+            return Err(DurableError::Exists { folder: folder.to_owned() });
+        }
+        let above = folder.parent().unwrap_or(Path::new(""));
+        let synced = disk.sync_folder(above);
+        synced.map_err(|error| DurableError::Disk { path: above.to_owned(), error })?;
+        let stream = Self {
             disk,
             folder: folder.to_owned(),
-            setup,
-            state,
+            config,
+            state: Stream::new(Storage::File, first_seq, limits, config.hash_seed),
+            applied,
             parts: Vec::new(),
             next_number: 1,
-            applied: Position::default(),
-            checkpointed: Position::default(),
-            manifest: Some(manifest),
-            failure: None,
+            unrecorded: BTreeSet::new(),
+            obsolete: Vec::new(),
+            manifest: Arc::new(Mutex::new(manifest)),
+            checkpoint: None,
+            compaction: None,
+            map_generation: 0,
+            is_given_up: false,
         };
-        if let Some(snapshot) = snapshot {
-            durable.take_up(&snapshot, &mut damage)?;
-        }
-        durable.note_unknown(&mut damage)?;
-        let is_sealed = |part: &Part<D>| part.is_sealed;
-        if durable.parts.last().is_none_or(is_sealed) {
-            let next_seq = durable.state.state().last_seq + 1;
-            if let Err(error) = durable.begin_part(next_seq) {
-                durable.failure = Some(error.to_string());
-            }
-        }
-        Ok((durable, damage))
+        stream.write_manifest(&stream.content().encode())?;
+        Ok(stream)
     }
 
-    fn take_up(&mut self, snapshot: &Snapshot, damage: &mut Vec<Damage>) -> Result<(), Failure> {
-        self.applied = snapshot.applied;
-        self.checkpointed = snapshot.applied;
-        self.next_number = snapshot.next_number;
-        let mut gone = snapshot.deleted.iter().peekable();
-        let first_seq = snapshot.remembered.first_seq;
-        let window_ns = snapshot.limits.duplicate_window_ns;
-        let ids_from = snapshot.remembered.last_time_ns.unwrap_or(0).saturating_sub(window_ns);
-        for record in &snapshot.parts {
-            let path = path_of(&self.folder, record.number);
-            let extent = if record.end == 0 { Extent::Sealed } else { Extent::Until(record.end) };
-            let identity = self.identity(record.number);
-            let (mut segment, found) = match Segment::open(&self.disk, &path, &identity, extent) {
-                Ok(opened) => opened,
-                Err(error) if is_lost(&error) => {
-                    damage.push(Damage::Missing { path });
-                    continue;
-                }
-                Err(error) => return Err(Failure::Segment(error)),
-            };
-            let path = path.clone();
-            damage.extend(
-                found.into_iter().map(|damage| Damage::Segment { path: path.clone(), damage }),
-            );
-            let index = segment.take_index();
-            let subjects = index.subjects_by_number();
-            let mut last_time_ns = 0;
-            for place in index.places() {
-                if place.kind != Kind::Message {
-                    continue;
-                }
-                last_time_ns = last_time_ns.max(place.time_ns);
-                while gone.next_if(|range| *range.end() < place.sequence).is_some() {}
-                let is_gone = gone.peek().is_some_and(|range| range.contains(&place.sequence));
-                if !is_gone && place.sequence >= first_seq {
-                    let subject = subjects.get(place.subject as usize).copied().unwrap_or_default();
-                    self.state.take_up(&found_at(record.number, place, subject));
-                }
-                // The id of a message outlives it.
-                let has_id = place.flags & Record::HAS_ID != 0;
-                if has_id && place.time_ns >= ids_from {
-                    self.take_up_id(&segment, place);
-                }
-            }
-            let is_sealed = record.end == 0;
-            let &PartRecord { number, first_seq, .. } = record;
-            self.parts.push(Part { number, first_seq, last_time_ns, is_sealed, segment });
-        }
-        self.state.end_take_up(snapshot.remembered.clone());
-        Ok(())
-    }
-
-    /// Remembers the id of a message that came within the duplicate window. One that cannot be read
-    /// is damage that shows when it is.
-    fn take_up_id(&mut self, segment: &Segment<D::File>, place: &Place) {
-        if let Ok(stored) = segment.read(place.offset) {
-            let id = (self.setup.msg_id_of)(stored.record().headers);
-            self.state.take_up_id(id, place.sequence, place.time_ns);
-        }
-    }
-
-    /// Names files that belong to nothing. A segment behind the last one is of a life that no
-    /// checkpoint remembers: the log has what was in it.
-    fn note_unknown(&self, damage: &mut Vec<Damage>) -> Result<(), Failure> {
-        let names = self.disk.list(&self.folder);
-        let names = names.map_err(|error| Failure::Disk { path: self.folder.clone(), error })?;
-        for name in names {
-            let number = name.strip_suffix(".seg").filter(|digits| digits.len() == 16);
-            let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-            let is_known = name.starts_with("manifest.")
-                || number.is_some_and(|number| {
-                    number >= self.next_number || self.parts.iter().any(|it| it.number == number)
-                });
-            if !is_known && number.is_none() {
-                damage.push(Damage::Unknown { path: self.folder.join(name) });
-            }
-        }
-        Ok(())
+    /// Opens a stream as of its last checkpoint, and says what is damaged.
+    ///
+    /// A segment that is not there, or not as it was written, keeps no other from being served.
+    ///
+    /// # Errors
+    /// There is no stream, both manifests are damaged, a file is of another version, or the disk
+    /// refused.
+    pub fn open(
+        disk: D,
+        folder: &Path,
+        config: Config,
+    ) -> Result<(Self, Vec<Damage>), DurableError> {
+        let (manifest, content, damage) = Manifest::open(disk.clone(), folder, config.store)?;
+        let missing = || DurableError::Missing { folder: folder.to_owned() };
+        let content = content.ok_or_else(missing)?;
+        let lost = || ManifestError::Lost { folder: folder.to_owned() };
+        let content = Content::decode(&content).ok_or_else(lost)?;
+        let mut opening = Opening {
+            disk: &disk,
+            folder,
+            config: &config,
+            content: &content,
+            rebuild: Rebuild::new(content.limits, config.hash_seed),
+            ids: content.ids.clone(),
+            damage: damage.into_iter().map(of_manifest).collect(),
+        };
+        let parts = content.segments.iter().map(|listed| opening.part(listed));
+        let parts = parts.collect::<Result<_, _>>()?;
+        let (state, damage) = opening.finish();
+        let maps = content.segments.iter().map(|listed| listed.map);
+        let maps = maps.chain(content.obsolete.iter().map(|file| file.map));
+        let map_generation = maps.chain([manifest.generation()]).max().unwrap_or(0);
+        let stream = Self {
+            folder: folder.to_owned(),
+            config,
+            state,
+            applied: content.applied,
+            parts,
+            next_number: content.next_number,
+            unrecorded: content.ids.iter().map(|(seq, ..)| *seq).collect(),
+            obsolete: content.obsolete,
+            manifest: Arc::new(Mutex::new(manifest)),
+            checkpoint: None,
+            compaction: None,
+            map_generation,
+            is_given_up: false,
+            disk,
+        };
+        Ok((stream, damage))
     }
 }
 
-/// Whether a segment is simply not there as what it was.
-fn is_lost(error: &SegmentError) -> bool {
-    match error {
-        SegmentError::NotThis { .. } => true,
-        SegmentError::Disk { error, .. } => error.kind() == std::io::ErrorKind::NotFound,
-        SegmentError::Version { .. } | SegmentError::Damaged { .. } => false,
-    }
-}
-
-fn found_at<'a>(number: u64, place: &Place, subject: &'a [u8]) -> Found<'a> {
-    let lifetime = match place.ttl_s {
-        0 => Lifetime::Limits,
-        u32::MAX => Lifetime::Never,
-        seconds => Lifetime::Ttl { ttl_ns: u64::from(seconds) * super::NS_PER_S },
+fn of_manifest(damage: manifest::Damage) -> Damage {
+    let path = match &damage {
+        manifest::Damage::Header(path)
+        | manifest::Damage::File(path)
+        | manifest::Damage::Missing(path)
+        | manifest::Damage::Earlier(path) => path.clone(),
     };
-    Found {
-        seq: place.sequence,
-        subject,
-        time_ns: place.time_ns,
-        place: place_at(number, place.offset),
-        bytes: u64::from(place.bytes),
-        lifetime,
-        is_marker: place.flags & Record::IS_MARKER != 0,
+    Damage { path, offset: 0, kind: DamageKind::Manifest(damage) }
+}
+
+/// A stream that is being put together, segment by segment.
+struct Opening<'a, D> {
+    disk: &'a D,
+    folder: &'a Path,
+    config: &'a Config,
+    content: &'a Content,
+    rebuild: Rebuild,
+    /// Sequence, time and text.
+    ids: Vec<(u64, u64, Vec<u8>)>,
+    damage: Vec<Damage>,
+}
+
+impl<D: Disk> Opening<'_, D> {
+    fn part(&mut self, listed: &Listed) -> Result<Part<D::File>, DurableError> {
+        let (store, stream) = (self.config.store, u64::from(self.config.group));
+        let identity = Identity { store, stream, number: listed.number };
+        let mut part = Part::new(identity, listed.first_seq);
+        (part.last_seq, part.map) = (listed.last_seq, listed.map);
+        part.floor_seq = listed.floor_seq;
+        part.is_sealed = listed.extent == Extent::Sealed;
+        part.holes.clone_from(&listed.holes);
+        if let Extent::Until(end) = listed.extent {
+            part.written = end;
+        }
+        let path = part.path(self.folder);
+        let (segment, header) = match Segment::open(self.disk, &path, &identity) {
+            Ok(opened) => opened,
+            Err(error) if is_absence(&error) => {
+                part.is_absent = true;
+                self.note(&path, 0, DamageKind::Segment);
+                return Ok(part);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if header.is_some() {
+            self.note(&path, 0, DamageKind::Header);
+        }
+        let sequences = listed.first_seq..=listed.last_seq;
+        let (index, end, damage) = segment.records(listed.extent, sequences)?;
+        (part.written, part.synced) = (end, end);
+        let runs = self.live_map(&part)?;
+        let holes = damage.into_iter().filter_map(|damage| match damage {
+            segment::Damage::Hole(hole) => Some(hole),
+            segment::Damage::Header | segment::Damage::Index => {
+                self.note(&path, end, DamageKind::Index);
+                None
+            }
+        });
+        let found: Vec<_> = holes.collect();
+        part.holes.retain(|known| !found.iter().any(|hole| hole.offset == known.offset));
+        part.holes.extend(found);
+        for hole in &mut part.holes {
+            narrow(hole, part.floor_seq, runs.as_ref());
+            let kind = DamageKind::Record { sequences: hole.sequences.clone() };
+            self.note(&path, hole.offset, kind);
+        }
+        self.keep(&mut part, &index, runs.as_ref())?;
+        self.recall(&segment, &index)?;
+        part.segment = Some(segment);
+        Ok(part)
+    }
+
+    fn live_map(&mut self, part: &Part<D::File>) -> Result<Option<Runs>, DurableError> {
+        if part.map == 0 || planted::is(Bug::RemovedComesBack) {
+            return Ok(None);
+        }
+        let path = map_path(self.folder, part.number, part.map);
+        match live::read(self.disk, &path, &part.identity, part.map, part.first_seq) {
+            Ok(Found::Runs(runs, is_damaged)) => {
+                if is_damaged {
+                    self.note(&path, 0, DamageKind::LiveMapCopy);
+                }
+                return Ok(Some(runs));
+            }
+            Ok(Found::Version(version)) => return Err(DurableError::Version { path, version }),
+            Ok(Found::Nothing) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(DurableError::Disk { path, error }),
+        }
+        self.note(&path, 0, DamageKind::LiveMap);
+        Ok(None)
+    }
+
+    /// Puts the messages of a segment back that live.
+    fn keep(
+        &mut self,
+        part: &mut Part<D::File>,
+        index: &Index,
+        runs: Option<&Runs>,
+    ) -> Result<(), DurableError> {
+        // A subject is looked for once a segment.
+        let mut subjects = vec![None; index.subjects().len()];
+        let mut runs = runs.map(|runs| runs.iter().peekable());
+        for record in index.places() {
+            part.bytes += record.size;
+            let seq = record.sequence;
+            let is_live = runs.as_mut().is_none_or(|runs| {
+                while runs.next_if(|run| run.1 < seq).is_some() {}
+                runs.peek().is_some_and(|run| run.0 <= seq)
+            });
+            if !is_live || seq < part.floor_seq {
+                continue;
+            }
+            let rebuild = &mut self.rebuild;
+            let subject = subjects[record.subject as usize]
+                .get_or_insert_with(|| rebuild.subject(index.text(record.subject)));
+            let place = place_of(part.number, record.offset);
+            let place = place.ok_or(DurableError::Broken("a segment's number is too large"))?;
+            let kept = Kept {
+                sequence: seq,
+                time_ns: record.time_ns,
+                place,
+                bytes: record.size,
+                lifetime: record.lifetime,
+                is_marker: record.is_marker,
+            };
+            rebuild.keep(&kept, *subject);
+            part.live += 1;
+            part.live_bytes += record.size;
+        }
+        Ok(())
+    }
+
+    /// Reads the ids that are still remembered.
+    fn recall(&mut self, segment: &Segment<D::File>, index: &Index) -> Result<(), DurableError> {
+        if planted::is(Bug::IdsForgotten) {
+            return Ok(());
+        }
+        let from = self.content.first_id_seq;
+        let start = index.places().partition_point(|record| record.sequence < from);
+        for place in index.places()[start..].iter().filter(|place| place.has_id) {
+            match segment.read(place.offset) {
+                Ok(stored) => {
+                    let id = stored.record().msg_id.to_vec();
+                    self.ids.push((place.sequence, place.time_ns, id));
+                }
+                Err(SegmentError::Damaged { path, offset }) => {
+                    let sequences = place.sequence..=place.sequence;
+                    self.note(&path, offset, DamageKind::Record { sequences });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, path: &Path, offset: u64, kind: DamageKind) {
+        self.damage.push(Damage { path: path.to_owned(), offset, kind });
+    }
+
+    fn finish(self) -> (Stream, Vec<Damage>) {
+        let Self { mut rebuild, mut ids, content, damage, .. } = self;
+        ids.sort_unstable_by_key(|(seq, ..)| *seq);
+        ids.dedup_by_key(|(seq, ..)| *seq);
+        for (seq, time_ns, id) in &ids {
+            rebuild.remember(id, *seq, *time_ns);
+        }
+        let Content { first_seq, last_seq, last_time_ns, ref last_msg_id, .. } = *content;
+        (rebuild.finish(first_seq, last_seq, last_time_ns, last_msg_id), damage)
+    }
+}
+
+/// Leaves of a hole's sequences the first and last that lived, or none.
+fn narrow(hole: &mut Hole, floor_seq: u64, runs: Option<&Runs>) {
+    let first = (*hole.sequences.start()).max(floor_seq);
+    let last = *hole.sequences.end();
+    let whole = [(first, last)];
+    let runs = runs.map_or(&whole[..], |runs| &runs[..]);
+    let within = runs.iter().map(|run| (run.0.max(first), run.1.min(last)));
+    let within = within.filter(|(first, last)| first <= last);
+    let (first, last) = within.reduce(|one, next| (one.0, next.1)).unwrap_or((1, 0));
+    hole.sequences = first..=last;
+}
+
+/// The file is not there, or another one stands in its place.
+fn is_absence(error: &SegmentError) -> bool {
+    match error {
+        SegmentError::Disk { error, .. } => error.kind() == io::ErrorKind::NotFound,
+        SegmentError::NotThis { .. } => true,
+        SegmentError::Version { .. } | SegmentError::Damaged { .. } => false,
     }
 }

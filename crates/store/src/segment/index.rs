@@ -1,30 +1,33 @@
-//! What a segment holds: its records in order, and its subjects. It stands at the end of a sealed one.
-//!
-//! ```text
-//! records   u32
-//! subjects  u32
-//! records:  sequence u64, time u64, offset / 8 u32, number of its subject or 2^32 - 1 in a tombstone
-//!           u32, size as limits count it u32, TTL u32, flags u32
-//! subjects: bytes u16, text, number u32, records u32, first and last record u32 each; in the order of
-//!           their bytes
-//! zeros up to a multiple of 8
-//! trailer:  "KBSEGIDX", where the index begins u64, its bytes u64, check of the index u64,
-//!           check of the trailer u64
-//! ```
+//! What a segment holds: its records in order, and its subjects. It stands at the end of a sealed
+//! one, in blocks that are checked apart, so that a piece of it can be read: `docs/store-format.md`,
+//! "Index".
 
 use std::collections::BTreeMap;
 
 use keelback_planted::{self as planted, Bug};
 
-use super::record::{ALIGNMENT, Kind, Record};
-use crate::bytes::{check_at, u16_at, u32_at, u64_at};
+use super::record::{self, ALIGNMENT, Record};
+use crate::bytes::{Fields, check_at, u32_at, u64_at};
+use crate::stream::Lifetime;
 
 /// At the very end of a sealed segment (bytes).
 pub(super) const TRAILER_BYTES: usize = 40;
 
 const MAGIC: &[u8; 8] = b"KBSEGIDX";
-const PLACE_BYTES: usize = 36;
-const TOMBSTONE: u32 = u32::MAX;
+
+/// A block and its check (bytes).
+const BLOCK_BYTES: usize = 4096;
+const BLOCK_CONTENT_BYTES: usize = BLOCK_BYTES - 8;
+
+/// A record or a subject (bytes).
+const ENTRY_BYTES: usize = 28;
+const TTL_BYTES: usize = 8;
+
+// No entry stands in two blocks.
+const _: () = assert!(BLOCK_CONTENT_BYTES.is_multiple_of(ENTRY_BYTES));
+const _: () = assert!(BLOCK_CONTENT_BYTES.is_multiple_of(TTL_BYTES));
+
+const SIZE_BITS: u32 = 28;
 
 /// A record of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,167 +38,253 @@ pub struct Place {
     pub time_ns: u64,
     /// Where it stands (bytes).
     pub offset: u64,
-    /// What it is.
-    pub kind: Kind,
-    /// The number of its subject in this segment.
+    /// Its size, as limits count it (bytes).
+    pub size: u64,
+    /// How long it may stay.
+    pub lifetime: Lifetime,
+    /// It tells that its subject's messages are gone.
+    pub is_marker: bool,
+    /// It has an id.
+    pub has_id: bool,
+    /// The number of its subject.
     pub subject: u32,
-    /// Its size as limits count it.
-    pub bytes: u32,
-    /// As in [`Record`].
-    pub ttl_s: u32,
-    /// As in [`Record`].
-    pub flags: u8,
 }
 
 /// The records of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubjectEntry {
-    /// By which records name it.
-    pub number: u32,
+    text_start: u32,
+    text_bytes: u32,
     /// How many.
     pub records: u32,
     /// The first of them, counted in the segment.
     pub first: u32,
     /// The last.
     pub last: u32,
+    /// Their size, as limits count it.
+    pub size: u64,
 }
 
 /// The records and subjects of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     places: Vec<Place>,
-    subjects: BTreeMap<Box<[u8]>, SubjectEntry>,
+    /// In the order of their texts.
+    subjects: Vec<SubjectEntry>,
+    texts: Vec<u8>,
+}
+
+/// Gathers an index from records in their order.
+#[derive(Default)]
+pub(crate) struct Builder {
+    places: Vec<Place>,
+    numbers: BTreeMap<Box<[u8]>, u32>,
+}
+
+impl Builder {
+    pub(crate) fn add(&mut self, offset: u64, record: &Record<'_>) {
+        let next = self.numbers.len() as u32;
+        let subject = match self.numbers.get(record.subject) {
+            Some(&number) => number,
+            None => *self.numbers.entry(record.subject.into()).or_insert(next),
+        };
+        self.places.push(Place {
+            sequence: record.sequence,
+            time_ns: record.time_ns,
+            offset,
+            size: record.size(),
+            lifetime: record.lifetime,
+            is_marker: record.is_marker,
+            has_id: !record.msg_id.is_empty(),
+            subject,
+        });
+    }
+
+    pub(crate) fn finish(self) -> Index {
+        let Self { mut places, numbers } = self;
+        let mut ordered = vec![0; numbers.len()];
+        let (mut subjects, mut texts) = (Vec::with_capacity(numbers.len()), Vec::new());
+        for (order, (text, number)) in numbers.iter().enumerate() {
+            ordered[*number as usize] = order as u32;
+            let (text_start, text_bytes) = (texts.len() as u32, text.len() as u32);
+            let (records, first, last, size) = (0, 0, 0, 0);
+            subjects.push(SubjectEntry { text_start, text_bytes, records, first, last, size });
+            texts.extend_from_slice(text);
+        }
+        for (number, place) in places.iter_mut().enumerate() {
+            place.subject = ordered[place.subject as usize];
+            let subject = &mut subjects[place.subject as usize];
+            if subject.records == 0 {
+                subject.first = number as u32;
+            }
+            subject.last = number as u32;
+            subject.records += 1;
+            subject.size += place.size;
+        }
+        Index { places, subjects, texts }
+    }
 }
 
 impl Index {
-    pub(super) fn add(&mut self, offset: usize, record: &Record<'_>) {
-        let number = self.places.len() as u32;
-        let Record { kind, sequence, time_ns, ttl_s, flags, subject, .. } = *record;
-        let mut place = Place {
-            sequence,
-            time_ns,
-            offset: offset as u64,
-            kind,
-            subject: 0,
-            bytes: record.counted_bytes() as u32,
-            ttl_s,
-            flags,
-        };
-        if kind == Kind::Message {
-            let next = self.subjects.len() as u32;
-            if let Some(entry) = self.subjects.get_mut(subject) {
-                (entry.records, entry.last) = (entry.records + 1, number);
-                place.subject = entry.number;
-            } else {
-                let entry = SubjectEntry { number: next, records: 1, first: number, last: number };
-                self.subjects.insert(subject.into(), entry);
-                place.subject = next;
-            }
-        }
-        self.places.push(place);
-    }
-
-    /// The subjects by their numbers.
-    pub fn subjects_by_number(&self) -> Vec<&[u8]> {
-        let mut by_number = vec![&b""[..]; self.subjects.len()];
-        for (subject, entry) in &self.subjects {
-            if let Some(place) = by_number.get_mut(entry.number as usize) {
-                *place = subject;
-            }
-        }
-        by_number
-    }
-
     /// The records, in the order in which they stand.
     pub fn places(&self) -> &[Place] {
         &self.places
     }
 
     /// The subjects, in the order of their bytes.
-    pub fn subjects(&self) -> impl Iterator<Item = (&[u8], SubjectEntry)> {
-        self.subjects.iter().map(|(subject, &entry)| (&**subject, entry))
+    pub fn subjects(&self) -> &[SubjectEntry] {
+        &self.subjects
     }
 
-    /// The records of a subject.
-    pub fn subject(&self, subject: &[u8]) -> Option<SubjectEntry> {
-        self.subjects.get(subject).copied()
+    /// The text of a subject.
+    pub fn text(&self, subject: u32) -> &[u8] {
+        let SubjectEntry { text_start, text_bytes, .. } = self.subjects[subject as usize];
+        &self.texts[text_start as usize..][..text_bytes as usize]
     }
 
     /// The index and its trailer, to stand at `start`.
-    pub(super) fn encode(&self, seed: u64, start: usize) -> Vec<u8> {
-        let mut bytes = (self.places.len() as u32).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&(self.subjects.len() as u32).to_le_bytes());
+    pub(super) fn encode(&self, seed: u64, start: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let (mut ttls, mut ttl_count) = (Vec::new(), 0_u32);
+        let mut records = Vec::with_capacity(self.places.len() * ENTRY_BYTES);
         for place in &self.places {
-            bytes.extend_from_slice(&place.sequence.to_le_bytes());
-            bytes.extend_from_slice(&place.time_ns.to_le_bytes());
-            bytes.extend_from_slice(&((place.offset / ALIGNMENT as u64) as u32).to_le_bytes());
-            let is_message = place.kind == Kind::Message;
-            let subject = if is_message { place.subject } else { TOMBSTONE };
-            for number in [subject, place.bytes, place.ttl_s, u32::from(place.flags)] {
-                bytes.extend_from_slice(&number.to_le_bytes());
+            records.extend_from_slice(&place.sequence.to_le_bytes());
+            records.extend_from_slice(&place.time_ns.to_le_bytes());
+            records.extend_from_slice(&((place.offset / ALIGNMENT as u64) as u32).to_le_bytes());
+            let sized = place.size as u32 | u32::from(flags(place)) << SIZE_BITS;
+            records.extend_from_slice(&sized.to_le_bytes());
+            records.extend_from_slice(&place.subject.to_le_bytes());
+            if let Lifetime::Ttl { ttl_ns } = place.lifetime {
+                ttls.extend_from_slice(&ttl_ns.to_le_bytes());
+                ttl_count += 1;
             }
         }
-        for (subject, entry) in &self.subjects {
-            bytes.extend_from_slice(&(subject.len() as u16).to_le_bytes());
-            bytes.extend_from_slice(subject);
-            for number in [entry.number, entry.records, entry.first, entry.last] {
-                bytes.extend_from_slice(&number.to_le_bytes());
+        let mut subjects = Vec::with_capacity(self.subjects.len() * ENTRY_BYTES);
+        for subject in &self.subjects {
+            let SubjectEntry { text_start, text_bytes, records, first, last, size } = *subject;
+            for number in [text_start, text_bytes, records, first, last] {
+                subjects.extend_from_slice(&number.to_le_bytes());
             }
+            subjects.extend_from_slice(&size.to_le_bytes());
         }
-        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        for section in [&records, &ttls, &subjects, &self.texts] {
+            append_blocks(&mut bytes, section, seed, start);
+        }
         let mut trailer = MAGIC.to_vec();
-        let check = check_at(&bytes, seed, start);
-        for number in [start as u64, bytes.len() as u64, check] {
-            trailer.extend_from_slice(&number.to_le_bytes());
+        let counts = [self.places.len(), ttl_count as usize, self.subjects.len(), self.texts.len()];
+        for count in counts {
+            trailer.extend_from_slice(&(count as u32).to_le_bytes());
         }
-        let place = start + bytes.len();
-        trailer.extend_from_slice(&check_at(&trailer, seed, place).to_le_bytes());
+        trailer.extend_from_slice(&start.to_le_bytes());
+        let check = check_at(&trailer, seed, start as usize + bytes.len());
+        trailer.extend_from_slice(&check.to_le_bytes());
         bytes.extend_from_slice(&trailer);
         bytes
     }
 
     /// Reads an index; `None` when it is not as it was written.
-    pub(super) fn decode(bytes: &[u8], trailer: &[u8], seed: u64, start: usize) -> Option<Self> {
-        let is_whole = check_at(bytes, seed, start) == u64_at(trailer, 24);
-        if !is_whole && !planted::is(Bug::IndexUnchecked) || bytes.len() < 8 {
-            return None;
+    pub(super) fn decode(bytes: &[u8], trailer: &Trailer, seed: u64) -> Option<Self> {
+        let mut blocks = Blocks { rest: bytes, seed, at: trailer.start as usize };
+        let [records, ttls, subjects, text_bytes] = trailer.counts.map(|count| count as usize);
+        let records = blocks.section(records * ENTRY_BYTES)?;
+        let ttls = blocks.section(ttls * TTL_BYTES)?;
+        let entries = blocks.section(subjects * ENTRY_BYTES)?;
+        let texts = blocks.section(text_bytes)?;
+        let mut ttls = Fields(&ttls);
+        let mut places = Vec::with_capacity(records.len() / ENTRY_BYTES);
+        for entry in records.chunks_exact(ENTRY_BYTES) {
+            places.push(decode_place(entry, &mut ttls, subjects)?);
         }
-        let (records, subjects) = (u32_at(bytes, 0) as usize, u32_at(bytes, 4) as usize);
-        let subjects_at = records.checked_mul(PLACE_BYTES)?.checked_add(8)?;
-        let places = bytes.get(8..subjects_at)?.chunks_exact(PLACE_BYTES).map(|place| {
-            let subject = u32_at(place, 20);
-            let is_message = subject != TOMBSTONE;
-            Place {
-                sequence: u64_at(place, 0),
-                time_ns: u64_at(place, 8),
-                offset: u64::from(u32_at(place, 16)) * ALIGNMENT as u64,
-                kind: if is_message { Kind::Message } else { Kind::Tombstone },
-                subject: if is_message { subject } else { 0 },
-                bytes: u32_at(place, 24),
-                ttl_s: u32_at(place, 28),
-                flags: u32_at(place, 32) as u8,
-            }
+        let subjects = entries.chunks_exact(ENTRY_BYTES).map(|entry| {
+            let [text_start, text_bytes, records, first, last] =
+                [0, 4, 8, 12, 16].map(|at| u32_at(entry, at));
+            let size = u64_at(entry, 20);
+            let end = text_start.checked_add(text_bytes)? as usize;
+            let subject = SubjectEntry { text_start, text_bytes, records, first, last, size };
+            (end <= texts.len()).then_some(subject)
         });
-        let mut index = Self { places: places.collect(), subjects: BTreeMap::new() };
-        let mut rest = &bytes[subjects_at..];
-        for _ in 0..subjects {
-            let length = rest.get(..2).map(|bytes| usize::from(u16_at(bytes, 0)))?;
-            let (entry, later) = rest.get(2..)?.split_at_checked(length + 16)?;
-            let [number, records, first, last] = [0, 4, 8, 12].map(|at| u32_at(entry, length + at));
-            let found = SubjectEntry { number, records, first, last };
-            index.subjects.insert(entry[..length].into(), found);
-            rest = later;
-        }
-        Some(index)
+        let subjects = subjects.collect::<Option<_>>()?;
+        Some(Self { places, subjects, texts })
     }
 }
 
-/// Where the index begins and how long it is, if the trailer at `at` checks.
-pub(super) fn trailer(trailer: &[u8], seed: u64, at: usize) -> Option<(usize, usize)> {
-    let is_whole = trailer.len() == TRAILER_BYTES
-        && trailer.starts_with(MAGIC)
-        && check_at(&trailer[..32], seed, at) == u64_at(trailer, 32);
-    let (start, length) =
-        (u64_at(trailer.get(..TRAILER_BYTES)?, 8) as usize, u64_at(trailer, 16) as usize);
-    (is_whole && start.checked_add(length) == Some(at)).then_some((start, length))
+fn flags(place: &Place) -> u8 {
+    let lifetime = match place.lifetime {
+        Lifetime::Limits => 0,
+        Lifetime::Ttl { .. } => record::HAS_TTL,
+        Lifetime::Never => record::NEVER_EXPIRES,
+    };
+    let marker = if place.is_marker { record::IS_MARKER } else { 0 };
+    lifetime | marker | if place.has_id { record::HAS_ID } else { 0 }
+}
+
+fn decode_place(entry: &[u8], ttls: &mut Fields<'_>, subjects: usize) -> Option<Place> {
+    let sized = u32_at(entry, 20);
+    let flags = (sized >> SIZE_BITS) as u8;
+    let lifetime = match flags & (record::HAS_TTL | record::NEVER_EXPIRES) {
+        0 => Lifetime::Limits,
+        record::HAS_TTL => Lifetime::Ttl { ttl_ns: ttls.u64()? },
+        _ => Lifetime::Never,
+    };
+    let subject = u32_at(entry, 24);
+    ((subject as usize) < subjects).then_some(Place {
+        sequence: u64_at(entry, 0),
+        time_ns: u64_at(entry, 8),
+        offset: u64::from(u32_at(entry, 16)) * ALIGNMENT as u64,
+        size: u64::from(sized & ((1 << SIZE_BITS) - 1)),
+        lifetime,
+        is_marker: flags & record::IS_MARKER != 0,
+        has_id: flags & record::HAS_ID != 0,
+        subject,
+    })
+}
+
+fn append_blocks(bytes: &mut Vec<u8>, section: &[u8], seed: u64, start: u64) {
+    for content in section.chunks(BLOCK_CONTENT_BYTES) {
+        let check = check_at(content, seed, start as usize + bytes.len());
+        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(&check.to_le_bytes());
+    }
+}
+
+/// Reads sections one after the other.
+struct Blocks<'a> {
+    rest: &'a [u8],
+    seed: u64,
+    at: usize,
+}
+
+impl Blocks<'_> {
+    fn section(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let mut section = Vec::with_capacity(bytes.min(self.rest.len()));
+        while section.len() < bytes {
+            let count = (bytes - section.len()).min(BLOCK_CONTENT_BYTES);
+            let (block, rest) = self.rest.split_at_checked(count + 8)?;
+            let is_whole = check_at(&block[..count], self.seed, self.at) == u64_at(block, count);
+            if !is_whole && !planted::is(Bug::IndexUnchecked) {
+                return None;
+            }
+            section.extend_from_slice(&block[..count]);
+            (self.rest, self.at) = (rest, self.at + count + 8);
+        }
+        Some(section)
+    }
+}
+
+/// What the end of a sealed segment says.
+pub(super) struct Trailer {
+    /// Where the index begins.
+    pub(super) start: u64,
+    counts: [u32; 4],
+}
+
+impl Trailer {
+    /// The trailer, if the one that stands at `at` checks.
+    pub(super) fn decode(bytes: &[u8], seed: u64, at: u64) -> Option<Self> {
+        let is_whole = bytes.len() == TRAILER_BYTES
+            && bytes.starts_with(MAGIC)
+            && check_at(&bytes[..32], seed, at as usize) == u64_at(bytes, 32);
+        let start = is_whole.then(|| u64_at(bytes, 24)).filter(|&start| start <= at)?;
+        Some(Self { start, counts: [8, 12, 16, 20].map(|at| u32_at(bytes, at)) })
+    }
 }

@@ -1,173 +1,232 @@
-//! One record of a segment as bytes.
+//! One record of a segment as bytes: `docs/store-format.md`, "Records".
 //!
-//! ```text
-//!  0  head check     u64  over bytes 8..48
-//!  8  body check     u64  over the body and its padding
-//! 16  sequence       u64
-//! 24  time           u64  nanoseconds since 1970
-//! 32  header bytes   u32
-//! 36  payload bytes  u32
-//! 40  TTL            u32  seconds; 0 for none, 2^32 - 1 for never
-//! 44  subject bytes  u16
-//! 46  kind           u8   0 a message, 1 a tombstone
-//! 47  flags          u8   1 a marker of an expiry, 2 its headers have a message id
-//! 48  body: subject, headers, payload; then zeros up to a multiple of 8
-//! ```
-//!
-//! The seed of the checks is that of the segment and the offset. The payload of a tombstone is the
-//! last sequence (u64) of those that are gone from its own sequence on.
+//! Lengths are checked apart from bodies: a damaged body hides no other record. Where a message has
+//! an id, the record says where it stands: mostly in the headers.
 
 use keelback_planted::{self as planted, Bug};
 
-use crate::bytes::{check_at, u16_at, u32_at, u64_at};
-use crate::stream::{Body, Storage};
+use crate::bytes::{check_at, u32_at, u64_at};
+use crate::stream::{Body, Lifetime, Storage};
 
 /// What comes before a body (bytes).
-pub(super) const HEAD_BYTES: usize = 48;
+pub(crate) const HEAD_BYTES: usize = 48;
 
 /// Records begin at multiples of this (bytes).
-pub(super) const ALIGNMENT: usize = 8;
+pub(crate) const ALIGNMENT: usize = 8;
 
-/// What a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A message.
-    Message,
-    /// Sequences that are gone.
-    Tombstone,
-}
+/// The lowest three are those of a message in memory.
+pub(crate) const HAS_TTL: u8 = 1;
+pub(crate) const NEVER_EXPIRES: u8 = 2;
+pub(crate) const IS_MARKER: u8 = 4;
+pub(crate) const HAS_ID: u8 = 8;
+/// Its content was overwritten.
+pub(crate) const IS_ERASED: u8 = 16;
 
-/// A record, as it is written and read.
+/// A message as it is written and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What it is.
-    pub kind: Kind,
-    /// Its place in the stream, or the first one that is gone.
+    /// Its place in the stream.
     pub sequence: u64,
     /// When it was stored (nanoseconds since 1970).
     pub time_ns: u64,
-    /// How long it may live (seconds); 0 without a limit of its own, `u32::MAX` for ever.
-    pub ttl_s: u32,
-    /// What its headers say: see [`Record::IS_MARKER`] and the next.
-    pub flags: u8,
-    /// Where it was published; empty in a tombstone.
+    /// How long it may stay.
+    pub lifetime: Lifetime,
+    /// It tells that its subject's messages are gone.
+    pub is_marker: bool,
+    /// Its content was overwritten by zeros.
+    pub is_erased: bool,
+    /// Where it was published.
     pub subject: &'a [u8],
     /// Its header block, with the first line and the empty one; empty when there is none.
     pub headers: &'a [u8],
     /// Its payload.
     pub payload: &'a [u8],
+    /// Its id, empty if it has none.
+    pub msg_id: &'a [u8],
 }
 
 impl Record<'_> {
-    /// It tells that its subject's messages are gone.
-    pub const IS_MARKER: u8 = 1;
-    /// It has a message id.
-    pub const HAS_ID: u8 = 2;
-
-    /// Its size as a stream's limits count it (bytes).
-    pub fn counted_bytes(&self) -> u64 {
-        let header_bytes = self.headers.len() as u32;
-        let payload_bytes = self.payload.len() as u32;
-        let body = Body::Placed { header_bytes, payload_bytes, place: 0 };
+    /// Its size, as limits count it (bytes).
+    pub(crate) fn size(&self) -> u64 {
+        let body = Body::Held { headers: self.headers, payload: self.payload };
         Storage::File.message_bytes(self.subject, &body)
     }
+
+    pub(crate) fn flags(&self) -> u8 {
+        let lifetime = match self.lifetime {
+            Lifetime::Limits => 0,
+            Lifetime::Ttl { .. } => HAS_TTL,
+            Lifetime::Never => NEVER_EXPIRES,
+        };
+        let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
+        lifetime
+            | flag(self.is_marker, IS_MARKER)
+            | flag(!self.msg_id.is_empty(), HAS_ID)
+            | flag(self.is_erased, IS_ERASED)
+    }
+
+    /// The id's place in the headers, where it stands there.
+    fn id_in_headers(&self) -> Option<usize> {
+        memchr::memmem::find(self.headers, self.msg_id)
+    }
+
+    /// The whole record's length in the file (bytes).
+    pub(crate) fn record_bytes(&self) -> usize {
+        let is_apart = !self.msg_id.is_empty() && self.id_in_headers().is_none();
+        let id_bytes = if is_apart { self.msg_id.len() } else { 0 };
+        let body = extra_bytes(self.flags())
+            + self.subject.len()
+            + self.headers.len()
+            + self.payload.len()
+            + id_bytes;
+        HEAD_BYTES + body.next_multiple_of(ALIGNMENT)
+    }
+}
+
+/// What stands before the subject: a TTL, and where the id is.
+fn extra_bytes(flags: u8) -> usize {
+    8 * usize::from(flags & HAS_TTL != 0) + 8 * usize::from(flags & HAS_ID != 0)
 }
 
 /// A head that checks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) kind: Kind,
-    pub(super) sequence: u64,
-    pub(super) time_ns: u64,
-    ttl_s: u32,
-    flags: u8,
-    subject_bytes: usize,
+pub(crate) struct Head {
+    pub(crate) sequence: u64,
+    time_ns: u64,
+    body_bytes: usize,
     header_bytes: usize,
-    payload_bytes: usize,
+    subject_bytes: usize,
+    flags: u8,
     body_check: u64,
 }
 
 impl Head {
     /// The whole record's length in the file (bytes).
-    pub(super) fn record_bytes(&self) -> usize {
-        HEAD_BYTES + self.body_bytes().next_multiple_of(ALIGNMENT)
-    }
-
-    fn body_bytes(&self) -> usize {
-        self.subject_bytes + self.header_bytes + self.payload_bytes
+    pub(crate) fn record_bytes(&self) -> usize {
+        HEAD_BYTES + self.body_bytes.next_multiple_of(ALIGNMENT)
     }
 }
 
 /// Appends a record that will stand at `offset` of a file with this seed.
 ///
-/// # Panics
-/// The subject is longer than 64 KiB or the rest than 4 GiB: what comes over the wire never is.
-pub(super) fn append(file: &mut Vec<u8>, seed: u64, offset: usize, record: &Record<'_>) {
-    let fits = u16::try_from(record.subject.len()).is_ok()
-        && u32::try_from(record.headers.len()).is_ok()
-        && u32::try_from(record.payload.len()).is_ok();
-    assert!(fits, "a record of a size that no connection takes");
+/// What a stream takes is far below the 4 GiB that the lengths allow.
+pub(crate) fn append(file: &mut Vec<u8>, seed: u64, offset: u64, record: &Record<'_>) {
     let start = file.len();
     file.resize(start + HEAD_BYTES, 0);
-    for part in [record.subject, record.headers, record.payload] {
+    if let Lifetime::Ttl { ttl_ns } = record.lifetime {
+        file.extend_from_slice(&ttl_ns.to_le_bytes());
+    }
+    let id_in_headers = record.id_in_headers();
+    let contents = [record.subject, record.headers, record.payload];
+    if !record.msg_id.is_empty() {
+        let apart = record.headers.len() + record.payload.len();
+        let at = (id_in_headers.unwrap_or(apart) + record.subject.len()) as u32;
+        file.extend_from_slice(&at.to_le_bytes());
+        file.extend_from_slice(&(record.msg_id.len() as u32).to_le_bytes());
+    }
+    for part in contents {
         file.extend_from_slice(part);
+    }
+    if id_in_headers.is_none() {
+        file.extend_from_slice(record.msg_id);
     }
     let body_bytes = file.len() - start - HEAD_BYTES;
     file.resize(start + HEAD_BYTES + body_bytes.next_multiple_of(ALIGNMENT), 0);
-    let place = offset;
-    let body_check = check_at(&file[start + HEAD_BYTES..], seed, place);
-    let head = &mut file[start..start + HEAD_BYTES];
-    head[8..16].copy_from_slice(&body_check.to_le_bytes());
+    let head = &mut file[start..];
     head[16..24].copy_from_slice(&record.sequence.to_le_bytes());
     head[24..32].copy_from_slice(&record.time_ns.to_le_bytes());
-    head[32..36].copy_from_slice(&(record.headers.len() as u32).to_le_bytes());
-    head[36..40].copy_from_slice(&(record.payload.len() as u32).to_le_bytes());
-    head[40..44].copy_from_slice(&record.ttl_s.to_le_bytes());
-    head[44..46].copy_from_slice(&(record.subject.len() as u16).to_le_bytes());
-    head[46] = u8::from(record.kind == Kind::Tombstone);
-    head[47] = record.flags;
-    let head_check = check_at(&head[8..], seed, place);
-    head[..8].copy_from_slice(&head_check.to_le_bytes());
+    head[32..36].copy_from_slice(&(body_bytes as u32).to_le_bytes());
+    head[36..40].copy_from_slice(&(record.headers.len() as u32).to_le_bytes());
+    head[40..44].copy_from_slice(&(record.subject.len() as u32).to_le_bytes());
+    head[44] = record.flags();
+    seal(&mut file[start..], seed, offset);
+}
+
+/// Completes a record for its place.
+fn seal(record: &mut [u8], seed: u64, offset: u64) {
+    let body_check = check_at(&record[HEAD_BYTES..], seed, offset as usize);
+    record[8..16].copy_from_slice(&body_check.to_le_bytes());
+    let head_check = check_at(&record[8..HEAD_BYTES], seed, offset as usize);
+    record[..8].copy_from_slice(&head_check.to_le_bytes());
 }
 
 /// The head at the beginning of `bytes`, which stand at `offset`; `None` when it does not check.
-pub(super) fn head(bytes: &[u8], seed: u64, offset: usize) -> Option<Head> {
+pub(crate) fn head(bytes: &[u8], seed: u64, offset: u64) -> Option<Head> {
     let head = bytes.get(..HEAD_BYTES)?;
-    if check_at(&head[8..], seed, offset) != u64_at(head, 0) {
+    if check_at(&head[8..], seed, offset as usize) != u64_at(head, 0) {
         return None;
     }
-    let kind = match head[46] {
-        0 => Kind::Message,
-        1 => Kind::Tombstone,
-        _ => return None,
-    };
-    Some(Head {
-        kind,
+    let [body_bytes, header_bytes, subject_bytes] =
+        [32, 36, 40].map(|at| u32_at(head, at) as usize);
+    let flags = head[44];
+    let least = extra_bytes(flags) + header_bytes + subject_bytes;
+    let (sequence, time_ns) = (u64_at(head, 16), u64_at(head, 24));
+    (least <= body_bytes).then_some(Head {
+        sequence,
+        time_ns,
+        body_bytes,
+        header_bytes,
+        subject_bytes,
+        flags,
         body_check: u64_at(head, 8),
-        sequence: u64_at(head, 16),
-        time_ns: u64_at(head, 24),
-        header_bytes: u32_at(head, 32) as usize,
-        payload_bytes: u32_at(head, 36) as usize,
-        ttl_s: u32_at(head, 40),
-        flags: head[47],
-        subject_bytes: usize::from(u16_at(head, 44)),
     })
 }
 
 /// The record at the beginning of `bytes`; `None` when its body does not check or is cut off.
-pub(super) fn body<'a>(
-    bytes: &'a [u8],
-    seed: u64,
-    offset: usize,
-    head: &Head,
-) -> Option<Record<'a>> {
+pub(crate) fn body<'a>(bytes: &'a [u8], seed: u64, offset: u64, head: &Head) -> Option<Record<'a>> {
     let padded = bytes.get(HEAD_BYTES..head.record_bytes())?;
-    let is_whole = check_at(padded, seed, offset) == head.body_check;
-    if !is_whole && !planted::is(Bug::RecordUnchecked) {
-        return None;
+    let is_whole = check_at(padded, seed, offset as usize) == head.body_check;
+    if is_whole || planted::is(Bug::RecordUnchecked) { parts(bytes, head) } else { None }
+}
+
+/// The record at the beginning of `bytes`, which was checked.
+pub(crate) fn parts<'a>(bytes: &'a [u8], head: &Head) -> Option<Record<'a>> {
+    let padded = bytes.get(HEAD_BYTES..head.record_bytes())?;
+    let Head { sequence, time_ns, flags, .. } = *head;
+    let (extra, content) = padded[..head.body_bytes].split_at(extra_bytes(flags));
+    let lifetime = match flags & (HAS_TTL | NEVER_EXPIRES) {
+        0 => Lifetime::Limits,
+        HAS_TTL => Lifetime::Ttl { ttl_ns: u64_at(extra, 0) },
+        _ => Lifetime::Never,
+    };
+    let (subject, rest) = content.split_at(head.subject_bytes);
+    let (headers, rest) = rest.split_at(head.header_bytes);
+    let mut payload = rest;
+    let mut msg_id = &[][..];
+    if flags & HAS_ID != 0 {
+        let place = &extra[extra.len() - 8..];
+        let (start, length) = (u32_at(place, 0) as usize, u32_at(place, 4) as usize);
+        msg_id = content.get(start..start.checked_add(length)?)?;
+        if start >= head.subject_bytes + head.header_bytes {
+            payload = rest.get(..rest.len().checked_sub(length)?)?;
+        }
     }
-    let (subject, rest) = padded[..head.body_bytes()].split_at(head.subject_bytes);
-    let (headers, payload) = rest.split_at(head.header_bytes);
-    let Head { kind, sequence, time_ns, ttl_s, flags, .. } = *head;
-    Some(Record { kind, sequence, time_ns, ttl_s, flags, subject, headers, payload })
+    Some(Record {
+        sequence,
+        time_ns,
+        lifetime,
+        is_marker: flags & IS_MARKER != 0,
+        is_erased: flags & IS_ERASED != 0,
+        subject,
+        headers,
+        payload,
+        msg_id,
+    })
+}
+
+/// Overwrites what a record carries, in its place: subject, id and lengths stay. The record checks.
+pub(crate) fn erase(bytes: &mut [u8], seed: u64, offset: u64, head: &Head) {
+    let extra = extra_bytes(head.flags);
+    let content = HEAD_BYTES + extra;
+    let mut id = Vec::new();
+    let mut id_at = content;
+    if head.flags & HAS_ID != 0 {
+        id_at += u32_at(bytes, content - 8) as usize;
+        let length = u32_at(bytes, content - 4) as usize;
+        id.extend_from_slice(bytes.get(id_at..id_at + length).unwrap_or_default());
+    }
+    bytes[content + head.subject_bytes..].fill(0);
+    bytes[id_at..id_at + id.len()].copy_from_slice(&id);
+    bytes[44] |= IS_ERASED;
+    seal(bytes, seed, offset);
 }

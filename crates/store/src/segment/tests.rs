@@ -7,42 +7,62 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::disk::faulty::{Dice, Faults, FaultyDisk, FaultyFile, ReadFault};
+use crate::stream::Lifetime;
 
 const IDENTITY: Identity = Identity { store: 3, stream: 9, number: 1 };
 const PATH: &str = "1.segment";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Message {
-    kind: Kind,
     sequence: u64,
     time_ns: u64,
-    ttl_s: u32,
+    lifetime: Lifetime,
     subject: Vec<u8>,
     headers: Vec<u8>,
     payload: Vec<u8>,
+    msg_id: Vec<u8>,
 }
 
 impl Message {
     fn record(&self) -> Record<'_> {
-        let Self { kind, sequence, time_ns, ttl_s, subject, headers, payload } = self;
-        let (kind, sequence, time_ns, ttl_s) = (*kind, *sequence, *time_ns, *ttl_s);
-        Record { kind, sequence, time_ns, ttl_s, flags: 0, subject, headers, payload }
+        let Self { sequence, time_ns, lifetime, subject, headers, payload, msg_id } = self;
+        let (sequence, time_ns, lifetime) = (*sequence, *time_ns, *lifetime);
+        let (is_marker, is_erased) = (sequence % 7 == 0, false);
+        Record {
+            sequence,
+            time_ns,
+            lifetime,
+            is_marker,
+            is_erased,
+            subject,
+            headers,
+            payload,
+            msg_id,
+        }
     }
 }
 
 fn messages(seed: u64, count: u64) -> Vec<Message> {
     let mut dice = Dice::new(seed);
     let message = |number: u64| {
-        let is_tombstone = dice.below(8) == 0;
         let length = if dice.below(10) == 0 { 3000 } else { dice.below(40) };
+        let headers: &[u8] = match dice.below(3) {
+            0 => b"NATS/1.0\r\nNats-Msg-Id: id-7\r\n\r\n",
+            1 => b"NATS/1.0\r\n\r\n",
+            _ => b"",
+        };
         Message {
-            kind: if is_tombstone { Kind::Tombstone } else { Kind::Message },
             sequence: number * 3 + 1,
-            time_ns: number * 7,
-            ttl_s: dice.below(3) as u32,
-            subject: if is_tombstone { Vec::new() } else { format!("a.{}", dice.below(5)).into() },
-            headers: if dice.below(2) == 0 { b"NATS/1.0\r\n\r\n".to_vec() } else { Vec::new() },
+            time_ns: number * 7 + 5,
+            lifetime: match dice.below(6) {
+                0 => Lifetime::Never,
+                1 => Lifetime::Ttl { ttl_ns: dice.below(1 << 40) },
+                _ => Lifetime::Limits,
+            },
+            subject: format!("a.{}", dice.below(5)).into(),
+            headers: headers.to_vec(),
             payload: vec![number as u8; length as usize],
+            msg_id: if dice.below(2) == 0 { b"id-7".to_vec() } else { Vec::new() },
         }
     };
     (0..count).map(message).collect()
@@ -52,25 +72,51 @@ fn path() -> &'static Path {
     Path::new(PATH)
 }
 
-fn open(disk: &FaultyDisk, extent: Extent) -> (Segment<FaultyFile>, Vec<Damage>) {
-    match Segment::open(disk, path(), &IDENTITY, extent) {
+struct Opened {
+    segment: Segment<FaultyFile>,
+    index: Index,
+    damage: Vec<Damage>,
+}
+
+fn try_open(disk: &FaultyDisk, extent: Extent) -> Result<Opened, SegmentError> {
+    let (segment, header) = Segment::open(disk, path(), &IDENTITY)?;
+    let (index, _, damage) = segment.records(extent, 0..=u64::MAX)?;
+    let damage = header.into_iter().chain(damage).collect();
+    Ok(Opened { segment, index, damage })
+}
+
+fn open(disk: &FaultyDisk, extent: Extent) -> Opened {
+    match try_open(disk, extent) {
         Ok(opened) => opened,
         Err(error) => panic!("{error}"),
     }
 }
 
-/// A segment with these messages that is flushed, and where each stands.
-fn written(disk: &FaultyDisk, messages: &[Message]) -> (Segment<FaultyFile>, Vec<u64>) {
-    let Ok(mut segment) = Segment::create(disk, path(), &IDENTITY) else { panic!("no segment") };
-    let offsets = messages.iter().map(|message| segment.append(&message.record())).collect();
-    assert!(segment.flush().is_ok());
-    (segment, offsets)
+/// Appends messages at `end`: where each stands, and where they end.
+fn append(segment: &Segment<FaultyFile>, end: u64, messages: &[Message]) -> (Vec<u64>, u64) {
+    let mut bytes = Vec::new();
+    let offsets = messages.iter().map(|message| {
+        let offset = end + bytes.len() as u64;
+        record::append(&mut bytes, segment.seed, offset, &message.record());
+        assert_eq!(offset + message.record().record_bytes() as u64, end + bytes.len() as u64);
+        offset
+    });
+    let offsets = offsets.collect();
+    assert!(segment.write(&bytes, end).is_ok());
+    (offsets, end + bytes.len() as u64)
+}
+
+/// A segment with these messages that is not synced, where each stands, and where they end.
+fn written(disk: &FaultyDisk, messages: &[Message]) -> (Segment<FaultyFile>, Vec<u64>, u64) {
+    let Ok(segment) = Segment::create(disk, path(), &IDENTITY) else { panic!("no segment") };
+    let (offsets, end) = append(&segment, RECORDS_AT, messages);
+    (segment, offsets, end)
 }
 
 fn sealed(messages: &[Message]) -> (FaultyDisk, Vec<u64>) {
     let disk = FaultyDisk::default();
-    let (mut segment, offsets) = written(&disk, messages);
-    assert!(segment.seal().is_ok());
+    let (segment, offsets, end) = written(&disk, messages);
+    assert!(segment.seal(end, 0..=u64::MAX, &[]).is_ok() && segment.sync().is_ok());
     assert!(disk.sync_folder(Path::new("")).is_ok());
     (disk, offsets)
 }
@@ -92,38 +138,70 @@ proptest! {
     fn what_was_appended_is_read_before_and_after_it_is_sealed(seed: u64, count in 0_u64..60) {
         let messages = messages(seed, count);
         let disk = FaultyDisk::default();
-        let Ok(mut segment) = Segment::create(&disk, path(), &IDENTITY) else { panic!("no segment") };
-        let offsets: Vec<_> =
-            messages.iter().map(|message| segment.append(&message.record())).collect();
+        let (segment, offsets, end) = written(&disk, &messages);
         prop_assert_eq!(readable(&segment, &offsets, &messages), messages.len());
-        prop_assert!(segment.seal().is_ok());
+        let scanned = open(&disk, Extent::Until(end));
+        prop_assert!(segment.seal(end, 0..=u64::MAX, &[]).is_ok());
         prop_assert_eq!(readable(&segment, &offsets, &messages), messages.len());
-        let (opened, damage) = open(&disk, Extent::Sealed);
-        prop_assert_eq!(damage, []);
-        prop_assert_eq!(opened.index(), segment.index());
-        prop_assert_eq!(readable(&opened, &offsets, &messages), messages.len());
+        for extent in [Extent::Sealed, Extent::Until(end)] {
+            let opened = open(&disk, extent);
+            prop_assert_eq!(opened.damage, []);
+            prop_assert_eq!(&opened.index, &scanned.index);
+            prop_assert_eq!(readable(&opened.segment, &offsets, &messages), messages.len());
+        }
     }
 
     #[test]
-    fn the_index_says_what_the_records_say(seed: u64, count in 0_u64..60) {
+    fn the_index_says_what_the_records_say(seed: u64, count in 0_u64..400) {
         let messages = messages(seed, count);
         let (disk, offsets) = sealed(&messages);
-        let (segment, _) = open(&disk, Extent::Sealed);
-        let places = segment.index().places();
-        prop_assert_eq!(places.len(), messages.len());
-        for ((place, &offset), message) in places.iter().zip(&offsets).zip(&messages) {
-            let Message { kind, sequence, time_ns, .. } = *message;
-            let found = (place.kind, place.sequence, place.time_ns, place.offset);
-            prop_assert_eq!(found, (kind, sequence, time_ns, offset));
+        let index = open(&disk, Extent::Sealed).index;
+        prop_assert_eq!(index.places().len(), messages.len());
+        for ((place, &offset), message) in index.places().iter().zip(&offsets).zip(&messages) {
+            let Message { sequence, time_ns, lifetime, .. } = *message;
+            let Record { is_marker, msg_id, .. } = message.record();
+            let (size, has_id) = (message.record().size(), !msg_id.is_empty());
+            prop_assert_eq!(index.text(place.subject), &message.subject);
+            let subject = place.subject;
+            let expected =
+                Place { sequence, time_ns, offset, size, lifetime, is_marker, has_id, subject };
+            prop_assert_eq!(*place, expected);
         }
-        for (subject, entry) in segment.index().subjects() {
+        let texts = (0..index.subjects().len() as u32).map(|subject| index.text(subject));
+        prop_assert!(texts.is_sorted_by(|one, next| one < next));
+        for (number, entry) in index.subjects().iter().enumerate() {
+            let subject = index.text(number as u32);
             let of_it = messages.iter().enumerate().filter(|(_, message)| message.subject == subject);
+            let size: u64 = of_it.clone().map(|(_, message)| message.record().size()).sum();
             let numbers = of_it.map(|(number, _)| number as u32).collect::<Vec<_>>();
-            prop_assert_eq!(entry.records as usize, numbers.len());
+            prop_assert_eq!((entry.records as usize, entry.size), (numbers.len(), size));
             prop_assert_eq!(Some(&entry.first), numbers.first());
             prop_assert_eq!(Some(&entry.last), numbers.last());
         }
     }
+}
+
+#[test]
+fn an_erased_record_keeps_its_subject_and_carries_nothing() {
+    let messages = messages(3, 20);
+    let (disk, offsets) = sealed(&messages);
+    let segment = open(&disk, Extent::Sealed).segment;
+    for (&offset, message) in offsets.iter().zip(&messages) {
+        assert!(segment.erase(offset).is_ok() && segment.erase(offset).is_ok());
+        let Ok(stored) = segment.read(offset) else { panic!("at {offset}") };
+        let (erased, record) = (stored.record(), message.record());
+        assert!(erased.is_erased && erased.msg_id == record.msg_id);
+        assert_eq!((erased.subject, erased.lifetime), (record.subject, record.lifetime));
+        assert_eq!(erased.size(), record.size());
+        assert!(erased.payload.iter().all(|&byte| byte == 0));
+        let left = erased.headers.iter().filter(|&&byte| byte != 0).count();
+        assert!(left == 0 || left == record.msg_id.len());
+    }
+    // Nothing of it is damage.
+    disk.damage(path(), |content| content.truncate(content.len() - 1));
+    let scanned = open(&disk, Extent::Sealed);
+    assert_eq!(scanned.damage.first(), Some(&Damage::Index));
+    assert_eq!(scanned.index.places().len(), messages.len());
 }
 
 #[test]
@@ -140,8 +218,8 @@ fn every_flipped_bit_is_noticed_and_costs_at_most_one_record() {
         }
         let flipped = disk.copy();
         flipped.damage(path(), |content| content[byte] ^= 1 << (bit % 8));
-        match Segment::open(&flipped, path(), &IDENTITY, Extent::Sealed) {
-            Ok((segment, damage)) => {
+        match try_open(&flipped, Extent::Sealed) {
+            Ok(Opened { segment, damage, .. }) => {
                 let read = readable(&segment, &offsets, &messages);
                 let is_noticed = !damage.is_empty() || read < messages.len();
                 assert!(is_noticed && read + 1 >= messages.len(), "bit {bit}: {read} read");
@@ -159,8 +237,8 @@ fn a_sealed_segment_that_is_cut_anywhere_says_so() {
     for bytes in 0..disk.files()[0].1 {
         let cut = disk.copy();
         cut.damage(path(), |content| content.truncate(bytes));
-        match Segment::open(&cut, path(), &IDENTITY, Extent::Sealed) {
-            Ok((segment, damage)) => {
+        match try_open(&cut, Extent::Sealed) {
+            Ok(Opened { segment, damage, .. }) => {
                 assert!(damage.contains(&Damage::Index), "{bytes} bytes");
                 let whole = offsets.iter().skip(1).filter(|&&end| end as usize <= bytes).count();
                 assert!(readable(&segment, &offsets, &messages) >= whole, "{bytes} bytes");
@@ -175,24 +253,22 @@ fn what_was_synced_survives_a_power_cut_and_what_came_later_is_written_over() {
     let (messages, later) = (messages(5, 20), messages(6, 20));
     for seed in 0..200 {
         let disk = FaultyDisk::default();
-        let (mut segment, offsets) = written(&disk, &messages);
-        assert!(segment.sync().is_ok() && disk.sync_folder(Path::new("")).is_ok());
-        let end = segment.end();
-        for message in &later {
-            segment.append(&message.record());
-        }
-        assert!(segment.flush().is_ok());
+        let (segment, offsets, end) = written(&disk, &messages);
+        // As when the stream was closed, and opened again.
+        let indexed = if seed % 2 == 0 { segment.seal(end, 0..=u64::MAX, &[]) } else { Ok(()) };
+        assert!(indexed.is_ok() && segment.sync().is_ok());
+        assert!(disk.sync_folder(Path::new("")).is_ok());
+        append(&segment, end, &later);
         let after = disk.after_power_cut(&mut Dice::new(seed));
-        let (mut segment, damage) = open(&after, Extent::Until(end));
+        let Opened { segment, index, damage } = open(&after, Extent::Until(end));
         assert_eq!(damage, [], "seed {seed}");
-        assert_eq!(segment.index().places().len(), messages.len());
+        assert_eq!(index.places().len(), messages.len());
         let mut all = (offsets, messages.clone());
-        for message in &later[..5] {
-            all.0.push(segment.append(&message.record()));
-            all.1.push(message.clone());
-        }
-        assert!(segment.seal().is_ok());
-        let (segment, damage) = open(&after, Extent::Sealed);
+        let (offsets, end) = append(&segment, end, &later[..5]);
+        all.0.extend(offsets);
+        all.1.extend_from_slice(&later[..5]);
+        assert!(segment.seal(end, 0..=u64::MAX, &[]).is_ok());
+        let Opened { segment, damage, .. } = open(&after, Extent::Sealed);
         assert_eq!(damage, [], "seed {seed}");
         assert_eq!(readable(&segment, &all.0, &all.1), all.1.len());
     }
@@ -217,8 +293,7 @@ fn a_read_that_goes_wrong_is_an_error_or_damage_never_another_record() {
             let reads = BTreeMap::from([(counted + number, fault)]);
             wrong.set_faults(Faults { reads, ..Faults::default() });
             // Whatever is opened says of each record what it was, or that it cannot be read.
-            if let Ok((segment, damage)) = Segment::open(&wrong, path(), &IDENTITY, Extent::Sealed)
-            {
+            if let Ok(Opened { segment, damage, .. }) = try_open(&wrong, Extent::Sealed) {
                 let read = readable(&segment, &offsets, &messages);
                 assert!(read + 1 >= messages.len() || !damage.is_empty(), "{number}, {fault:?}");
             }
@@ -233,17 +308,22 @@ fn a_read_that_goes_wrong_is_an_error_or_damage_never_another_record() {
 fn damage_in_what_was_synced_is_told() {
     let messages = messages(7, 10);
     let disk = FaultyDisk::default();
-    let (mut segment, offsets) = written(&disk, &messages);
+    let (segment, offsets, end) = written(&disk, &messages);
     assert!(segment.sync().is_ok());
-    let end = segment.end();
-    disk.damage(path(), |content| content[offsets[4] as usize + 50] ^= 1);
-    let (segment, damage) = open(&disk, Extent::Until(end));
-    let bytes = offsets[5] - offsets[4];
-    assert_eq!(damage, [Damage::Hole { offset: offsets[4], bytes }]);
-    assert_eq!(readable(&segment, &offsets, &messages), 9);
+    let (offset, bytes) = (offsets[4], offsets[5] - offsets[4]);
+    let sequence = messages[4].sequence;
+    // In its body, then in its head: what is not known lies between its neighbours.
+    for (at, sequences) in [(50, sequence..=sequence), (20, sequence - 2..=sequence + 2)] {
+        disk.damage(path(), |content| content[offset as usize + at] ^= 1);
+        let Opened { segment, damage, .. } = open(&disk, Extent::Until(end));
+        let hole = Hole { offset, bytes, sequences };
+        assert_eq!(damage, [Damage::Hole(hole)]);
+        assert_eq!(readable(&segment, &offsets, &messages), 9);
+    }
+    let refused = segment.seal(end, 0..=u64::MAX, &[]);
+    assert!(matches!(refused, Err(SegmentError::Damaged { offset: at, .. }) if at == offset));
     disk.damage(path(), |content| content.truncate(end as usize - 8));
-    let (_, damage) = open(&disk, Extent::Until(end));
-    assert_eq!(damage.len(), 2);
+    assert_eq!(open(&disk, Extent::Until(end)).damage.len(), 2);
 }
 
 #[test]
@@ -254,10 +334,10 @@ fn another_segment_is_not_taken_for_this_one() {
         Identity { stream: 1, ..IDENTITY },
         Identity { store: 1, ..IDENTITY },
     ] {
-        let opened = Segment::open(&disk, path(), &other, Extent::Sealed).map(|_| ());
+        let opened = Segment::open(&disk, path(), &other).map(|_| ());
         assert!(matches!(opened, Err(SegmentError::NotThis { .. })));
     }
-    let missing = Segment::open(&disk, Path::new("no"), &IDENTITY, Extent::Sealed).map(|_| ());
+    let missing = Segment::open(&disk, Path::new("no"), &IDENTITY).map(|_| ());
     let is_missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
     assert!(matches!(missing, Err(SegmentError::Disk { error, .. }) if is_missing(&error)));
 }

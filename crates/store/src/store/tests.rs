@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::disk::faulty::{Dice, Faults, FaultyDisk};
 use crate::stream::{
-    Body, Conditions, Content, Entry as StreamEntry, Lifetime, Limits, Message, Outcome, Purge,
-    Refusal, Rollup, Storage, Stream, encode,
+    Body, Conditions, Content, Entry as StreamEntry, Lifetime, Limits, Message, Purge, Rollup,
+    Storage, Stream, encode,
 };
 
 const OPTIONS: Options = Options {
@@ -18,7 +18,7 @@ const OPTIONS: Options = Options {
     log_spares: 1,
     is_lazy: false,
     drawn: 77,
-    msg_id_of: |headers| headers.strip_prefix(b"id:").unwrap_or_default(),
+    segment_bytes: 16 << 10,
 };
 
 const STREAMS: usize = 2;
@@ -95,13 +95,16 @@ impl Model {
 /// A store with its committed entries, as a server drives it.
 struct Driven {
     store: Store<FaultyDisk>,
+    /// By group, what the log is not needed for.
+    checkpointed: BTreeMap<u32, Position>,
     now_ns: u64,
 }
 
 impl Driven {
     fn open(disk: &FaultyDisk, now_ns: u64) -> Result<Self, StoreError> {
         let mut store = Store::open(disk, &OPTIONS)?;
-        while store.streams.len() < STREAMS {
+        let mut checkpointed = BTreeMap::new();
+        while store.may_trim && store.streams.len() < STREAMS {
             let group = store.meta.meta.next_group();
             let record = StreamRecord {
                 group,
@@ -113,13 +116,20 @@ impl Driven {
                 config: Vec::new(),
             };
             let change = Change::Put(record.clone());
+            let config = config_of(&store.root, group, &OPTIONS);
+            let folder = folder_of(group);
+            // What an earlier life left, before the change was safe, belongs to nobody.
+            let made = Durable::remove_folder(disk, &folder).and_then(|()| {
+                Durable::create(disk.clone(), &folder, config, store.log.end(), 0, limits())
+            });
+            let stream = made.map_err(of_stream(&record))?;
             store.log.append(meta::GROUP, &change.encode()).map_err(StoreError::Log)?;
             store.log.commit().map_err(StoreError::Log)?;
             store.meta.apply(change);
-            let (stream, _) = open_stream(disk, &store.root, &record, &OPTIONS)?;
             store.streams.insert(group, stream);
+            checkpointed.insert(group, store.log.end());
         }
-        Ok(Self { store, now_ns })
+        Ok(Self { store, checkpointed, now_ns })
     }
 
     /// Does a step; true for an entry that was acknowledged.
@@ -177,11 +187,11 @@ impl Driven {
         *maybe = None;
         let behind = self.store.log.end();
         if let Some(stream) = self.store.streams.get_mut(&group) {
-            let effects = stream.apply(behind, &entry);
-            if effects.outcome == Outcome::Refused(Refusal::Failed) {
+            if stream.apply(behind, &entry).is_err() {
                 *maybe = Some((group, body));
                 return false;
             }
+            let _ = stream.flush();
         }
         model.apply(group, &entry);
         true
@@ -190,13 +200,16 @@ impl Driven {
     fn checkpoint(&mut self) {
         let applied = self.store.log.end();
         let mut needed = applied;
-        for stream in self.store.streams.values_mut() {
-            if let Ok(Some(checkpoint)) = stream.begin_checkpoint() {
+        for (&group, stream) in &mut self.store.streams {
+            if let Ok(checkpoint) = stream.begin_checkpoint(false) {
                 let done = checkpoint.run();
-                let _ = stream.finish_checkpoint(done);
+                if let Ok(safe) = stream.finish_checkpoint(done) {
+                    self.checkpointed.insert(group, safe);
+                }
             }
-            if stream.is_dirty() {
-                needed = needed.min(stream.checkpointed());
+            let safe = self.checkpointed.get(&group).copied().unwrap_or_default();
+            if stream.is_given_up() || stream.applied() > safe {
+                needed = needed.min(safe);
             }
         }
         if let Ok(needed) = self.store.meta.save(Reach { applied, needed }) {
@@ -207,7 +220,7 @@ impl Driven {
     /// What differs from the model.
     fn differs(&self, model: &Model) -> Option<String> {
         for (group, stream) in &self.store.streams {
-            if stream.failure().is_some() {
+            if stream.is_given_up() {
                 // What a failed sync dropped is in the log, and found when it is opened again.
                 continue;
             }
@@ -267,6 +280,9 @@ struct Left {
 fn run(disk: &FaultyDisk, steps: &[Step]) -> Option<Left> {
     let mut model = Model::default();
     let mut driven = Driven::open(disk, 0).ok()?;
+    if !driven.store.may_trim {
+        return None;
+    }
     for step in steps {
         let now_ns = driven.now_ns;
         if matches!(step, Step::Reopen) {
@@ -275,7 +291,8 @@ fn run(disk: &FaultyDisk, steps: &[Step]) -> Option<Left> {
                 return Some(Left { model, maybe: None, now_ns });
             };
             driven = opened;
-            if driven.store.streams.values().any(|stream| stream.failure().is_some()) {
+            let is_hurt = driven.store.streams.values().any(Durable::is_given_up);
+            if is_hurt || !driven.store.may_trim {
                 return Some(Left { model, maybe: None, now_ns });
             }
             assert_eq!(driven.differs(&model), None, "after a restart");

@@ -71,6 +71,11 @@ impl Duplicates {
         while self.count() > 0 && self.held_bytes() + added_bytes > self.held_bytes_max {
             self.forget_first();
         }
+        self.put_back(id, sequence, time_ns);
+    }
+
+    /// Remembers an id behind all others.
+    pub(super) fn put_back(&mut self, id: &[u8], sequence: u64, time_ns: u64) {
         let hash = xxh3_64_with_seed(id, self.hash_seed);
         // One that is over but not the first in line, as after a clock was set back, gives way.
         let old = self.table.find(hash, |&number| self.text_is(number, id)).copied();
@@ -84,6 +89,21 @@ impl Duplicates {
         self.texts.extend(id);
         let (records, first) = (&self.records, self.first);
         self.table.insert_unique(hash, number, |&number| records[(number - first) as usize].hash);
+    }
+
+    /// The first sequence whose id is here.
+    pub(super) fn first_sequence(&self) -> Option<u64> {
+        self.records.front().map(|record| record.sequence)
+    }
+
+    /// Sequence, time and id of what is here from `sequence` on, ascending.
+    pub(super) fn iter_from(&self, sequence: u64) -> impl Iterator<Item = (u64, u64, Vec<u8>)> {
+        let start = self.records.partition_point(|record| record.sequence < sequence);
+        self.records.range(start..).map(|record| {
+            let start = (record.text_start - self.texts_start) as usize;
+            let text = self.texts.range(start..start + record.text_bytes as usize);
+            (record.sequence, record.time_ns, text.copied().collect())
+        })
     }
 
     /// Forgets what is over at `now_ns`.

@@ -1,13 +1,14 @@
-//! A stream's state is made again of what was kept of it: messages in their order, then the rest.
+//! A file stream's state from what its files say, and what they must say for it.
+
+use std::ops::RangeInclusive;
 
 use super::messages::Slot;
-use super::{Lifetime, Stream};
+use super::{Content, Lifetime, Limits, Storage, Stream};
 
-/// A message of a file stream that was found.
+/// A message that was found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found<'a> {
-    pub(crate) seq: u64,
-    pub(crate) subject: &'a [u8],
+pub(crate) struct Kept {
+    pub(crate) sequence: u64,
     pub(crate) time_ns: u64,
     pub(crate) place: u64,
     /// As limits count it.
@@ -16,56 +17,94 @@ pub(crate) struct Found<'a> {
     pub(crate) is_marker: bool,
 }
 
-/// What no message tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) last_time_ns: Option<u64>,
-    pub(crate) last_msg_id: Vec<u8>,
+/// A stream that is put together: messages ascending, ids ascending.
+pub(crate) struct Rebuild(Stream);
+
+impl Rebuild {
+    pub(crate) fn new(limits: Limits, hash_seed: u64) -> Self {
+        Self(Stream::new(Storage::File, 0, limits, hash_seed))
+    }
+
+    /// The number of a subject of which a message is kept next.
+    pub(crate) fn subject(&mut self, text: &[u8]) -> u32 {
+        self.0.subjects.number(text)
+    }
+
+    /// Puts a message back, behind all others.
+    pub(crate) fn keep(&mut self, kept: &Kept, subject: u32) {
+        let Kept { sequence, time_ns, place, bytes, lifetime, is_marker } = *kept;
+        let stream = &mut self.0;
+        if let Lifetime::Ttl { ttl_ns } = lifetime {
+            stream.deadlines.add(time_ns.saturating_add(ttl_ns), sequence);
+        }
+        let flags = super::flags_of(lifetime, is_marker);
+        stream.subjects.add_to(subject, sequence);
+        stream.messages.push(sequence, &Slot { time_ns, place, subject, bytes, flags });
+        stream.bytes += bytes;
+    }
+
+    /// Remembers an id, behind all others.
+    pub(crate) fn remember(&mut self, msg_id: &[u8], sequence: u64, time_ns: u64) {
+        self.0.duplicates.put_back(msg_id, sequence, time_ns);
+    }
+
+    /// The stream; `first_seq` is that of a stream without messages.
+    pub(crate) fn finish(
+        mut self,
+        first_seq: u64,
+        last_seq: u64,
+        last_time_ns: Option<u64>,
+        last_msg_id: &[u8],
+    ) -> Stream {
+        (self.0.first_seq, self.0.last_seq) = (first_seq, last_seq);
+        self.0.last_time_ns = last_time_ns;
+        self.0.last_msg_id = last_msg_id.to_vec();
+        self.0.settle();
+        self.0
+    }
 }
 
 impl Stream {
-    /// What no message tells.
-    pub(crate) fn remembered(&self) -> Remembered {
-        Remembered {
-            first_seq: self.first_seq,
-            last_seq: self.last_seq,
-            last_time_ns: self.last_time_ns,
-            last_msg_id: self.last_msg_id.clone(),
+    /// The last sequence that was given.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// The id of the last message that was accepted; empty if it had none.
+    pub(crate) fn last_msg_id(&self) -> &[u8] {
+        &self.last_msg_id
+    }
+
+    /// No message is below it.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// The first sequence whose id is remembered; behind all sequences if none is.
+    pub(crate) fn first_id_seq(&self) -> u64 {
+        self.duplicates.first_sequence().unwrap_or(u64::MAX)
+    }
+
+    /// Sequence, time and id of what is remembered of these sequences, ascending.
+    pub(crate) fn ids(
+        &self,
+        sequences: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = (u64, u64, Vec<u8>)> {
+        let end = *sequences.end();
+        let from = self.duplicates.iter_from(*sequences.start());
+        from.take_while(move |(sequence, ..)| *sequence <= end)
+    }
+
+    /// Where a file stream's message is.
+    pub(crate) fn place(&self, sequence: u64) -> Option<u64> {
+        match self.get(sequence)?.content {
+            Content::Placed(place) => Some(place),
+            Content::Held { .. } => None,
         }
     }
 
-    /// Ids of earlier messages are not remembered.
-    pub(crate) fn ids_from(&self) -> u64 {
-        self.last_time_ns.unwrap_or(0).saturating_sub(self.limits.duplicate_window_ns)
-    }
-
-    /// Adds a message; its sequence is above all that are here.
-    pub(crate) fn take_up(&mut self, found: &Found<'_>) {
-        let &Found { seq, subject, time_ns, place, bytes, lifetime, is_marker } = found;
-        let subject = self.subjects.add(subject, seq);
-        let flags = super::flags_of(lifetime, is_marker);
-        self.messages.push(seq, &Slot { time_ns, place, subject, bytes, flags });
-        if let Lifetime::Ttl { ttl_ns } = lifetime {
-            self.deadlines.add(time_ns.saturating_add(ttl_ns), seq);
-        }
-        self.bytes += bytes;
-    }
-
-    /// Adds a message id.
-    pub(crate) fn take_up_id(&mut self, id: &[u8], seq: u64, time_ns: u64) {
-        if !id.is_empty() {
-            self.duplicates.add(id, seq, time_ns);
-        }
-    }
-
-    /// Ends it with what no message tells.
-    pub(crate) fn end_take_up(&mut self, remembered: Remembered) {
-        self.first_seq = remembered.first_seq;
-        self.last_seq = remembered.last_seq;
-        self.last_time_ns = remembered.last_time_ns;
-        self.last_msg_id = remembered.last_msg_id;
-        self.settle();
+    /// A file stream's message is somewhere else now.
+    pub(crate) fn set_place(&mut self, sequence: u64, place: u64) {
+        self.messages.set_place(sequence, place);
     }
 }

@@ -67,7 +67,18 @@ impl Subjects {
 
     /// Adds a message, the newest of the stream; gives the number of its subject.
     pub(super) fn add(&mut self, text: &[u8], sequence: u64) -> u32 {
-        let id = self.find(text).unwrap_or_else(|| self.insert(text));
+        let id = self.number(text);
+        self.add_to(id, sequence);
+        id
+    }
+
+    /// The number of a subject that gets a message at once.
+    pub(super) fn number(&mut self, text: &[u8]) -> u32 {
+        self.find(text).unwrap_or_else(|| self.insert(text))
+    }
+
+    /// Adds a message, the newest of the stream, to a subject.
+    pub(super) fn add_to(&mut self, id: u32, sequence: u64) {
         let subject = &mut self.all[id as usize];
         match &mut subject.list {
             Some(list) => list.sequences.push(sequence),
@@ -85,7 +96,6 @@ impl Subjects {
         }
         subject.last = sequence;
         subject.count += 1;
-        id
     }
 
     /// Forgets a message that is no longer live.
