@@ -327,7 +327,7 @@ class StreamTable:
         discard: Literal["old", "new", "new_per_subject"] = "old",
         duplicate_window_ns: int = 0,
         delete_marker_ttl_ns: int = 0,
-        max_msg_size: int = -1,
+        max_msg_size: int = ...,
         no_ack: bool = False,
         sealed: bool = False,
         allow_rollup: bool = False,
@@ -674,7 +674,7 @@ class Plane:
         """
 
     def publish(
-        self, account: str, subject: str, payload: bytes, *, reply: str = "", headers: bytes = b""
+        self, account: str, subject: str, payload: bytes, *, reply: str = "", headers: bytes = ...
     ) -> None:
         """Publish a message of the server's own; from any thread.
 
