@@ -133,6 +133,8 @@ pub struct Store<D: Disk + Clone> {
     pub meta: MetaKeeper<D>,
     /// Their states, by group.
     pub streams: BTreeMap<u32, Durable<D>>,
+    /// By group, what of the log is in a stream's files: the rest was applied again, and is not.
+    pub checkpointed: BTreeMap<u32, Position>,
     /// What goes on.
     pub log: Log<D>,
     /// All before it was applied.
@@ -166,11 +168,13 @@ impl<D: Disk + Clone> Store<D> {
             }
         };
         let (mut streams, mut unopened) = (BTreeMap::new(), BTreeMap::new());
+        let mut checkpointed = BTreeMap::new();
         for record in meta.streams() {
             let config = config_of(&root, record.group, options);
             match Durable::open(disk.clone(), &folder_of(record.group), config) {
                 Ok((stream, found)) => {
                     damage.extend(named(&record.name, found));
+                    checkpointed.insert(record.group, stream.applied());
                     streams.insert(record.group, stream);
                 }
                 // Another version is no damage, and would be done harm by going on.
@@ -192,6 +196,7 @@ impl<D: Disk + Clone> Store<D> {
             meta: MetaKeeper { meta, manifest, needed: reach.needed },
             meta_applied,
             streams,
+            checkpointed,
             failure: None,
         };
         let log_options = log::Options {
@@ -203,7 +208,7 @@ impl<D: Disk + Clone> Store<D> {
         let opened = Log::open(disk.clone(), log_options, from, |entry| replay.visit(entry));
         let (log, damaged) = opened.map_err(StoreError::Log)?;
         damage.extend(named("the log", damaged));
-        let Replay { meta, streams, failure, .. } = replay;
+        let Replay { meta, streams, checkpointed, failure, .. } = replay;
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -216,7 +221,7 @@ impl<D: Disk + Clone> Store<D> {
         damage.extend(what);
         let applied = log.end();
         let may_trim = unopened.is_empty();
-        Ok(Self { root, meta, streams, log, applied, damage, may_trim })
+        Ok(Self { root, meta, streams, checkpointed, log, applied, damage, may_trim })
     }
 }
 
@@ -228,6 +233,7 @@ struct Replay<'a, D: Disk + Clone> {
     meta: MetaKeeper<D>,
     meta_applied: Position,
     streams: BTreeMap<u32, Durable<D>>,
+    checkpointed: BTreeMap<u32, Position>,
     failure: Option<StoreError>,
 }
 
@@ -285,6 +291,7 @@ impl<D: Disk + Clone> Replay<'_, D> {
         match &change {
             Change::Put(record) if self.is_new(record) => {
                 let stream = self.open_or_create(at, record).map_err(of_stream(record))?;
+                self.checkpointed.insert(record.group, stream.applied());
                 self.streams.insert(record.group, stream);
             }
             Change::Put(_) => {}

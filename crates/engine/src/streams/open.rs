@@ -58,14 +58,14 @@ impl<D: Disk + Clone> Streams<D> {
         for damage in &store.damage {
             hub.log.write(Level::Error, &format!("JetStream: damage in the store: {damage}"));
         }
-        let Store { root, meta, mut streams, log, applied, damage, may_trim } = store;
+        let Store { root, meta, mut streams, checkpointed, log, applied, damage, may_trim } = store;
         let mut by_group = HashMap::new();
         let mut by_name = HashMap::new();
         for record in meta.meta.streams() {
             let Some(durable) = streams.remove(&record.group) else { continue };
             let account = hub.add_account(&record.account);
             let policy = Policy::new(&record.name, Storage::File, record.limits);
-            let checkpointed = durable.applied();
+            let checkpointed = checkpointed.get(&record.group).copied().unwrap_or_default();
             let kept = Kept::Files(Box::new(Files { durable, checkpointed }));
             let running =
                 Arc::new(Running::new(record.group, (account, &record.name), policy, kept));

@@ -103,7 +103,7 @@ struct Driven {
 impl Driven {
     fn open(disk: &FaultyDisk, now_ns: u64) -> Result<Self, StoreError> {
         let mut store = Store::open(disk, &OPTIONS)?;
-        let mut checkpointed = BTreeMap::new();
+        let mut checkpointed = std::mem::take(&mut store.checkpointed);
         while store.may_trim && store.streams.len() < STREAMS {
             let group = store.meta.meta.next_group();
             let record = StreamRecord {
