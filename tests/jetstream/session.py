@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import socket
 from typing import Final, NamedTuple, Self
 
@@ -38,8 +39,10 @@ class Session:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         self._input = self._socket.makefile("rb")
         self._number = 0
+        # Another session of the same account must not get what this one is answered.
+        self._inbox = f"_INBOX.{secrets.token_hex(8)}"
         self._send(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
-        self._send(b"SUB _INBOX.session.* 1\r\nPING\r\n")
+        self._send(f"SUB {self._inbox}.* 1\r\nPING\r\n".encode())
         while self._input.readline() != b"PONG\r\n":
             pass
 
@@ -65,7 +68,7 @@ class Session:
 
     def _publish(self, subject: str, payload: bytes, headers: bytes) -> None:
         self._number += 1
-        reply = f"_INBOX.session.{self._number}"
+        reply = f"{self._inbox}.{self._number}"
         if headers:
             block = b"NATS/1.0\r\n" + headers + b"\r\n"
             sizes = f"{len(block)} {len(block) + len(payload)}"
@@ -76,7 +79,7 @@ class Session:
             self._send(line + payload + b"\r\n")
 
     def _answer(self) -> Answer:
-        wanted = f"_INBOX.session.{self._number}".encode()
+        wanted = f"{self._inbox}.{self._number}".encode()
         while True:
             line = self._input.readline().split()
             if not line:
