@@ -121,11 +121,25 @@ def test_limits_beyond_a_consumer_are_refused_alike(servers: Servers) -> None:
 
 NOT_PROVOKED: Final = {
     errors.ACCOUNT_RESOURCES_EXCEEDED: "by publishing",
-    errors.BAD_REQUEST: "by other requests",
+    **dict.fromkeys(
+        (
+            errors.BAD_REQUEST,
+            errors.CONSUMER_CREATE,
+            errors.CONSUMER_NOT_FOUND,
+            errors.MESSAGE_DELETE_FAILED,
+            errors.NOT_EMPTY_REQUEST,
+            errors.NO_MESSAGE_FOUND,
+            errors.PURGE_FAILED,
+            errors.SEQUENCE_NOT_FOUND,
+            errors.STREAM_DELETE,
+            errors.STREAM_GENERAL,
+            errors.STREAM_SEALED,
+        ),
+        "by other requests",
+    ),
     errors.INSUFFICIENT_RESOURCES: "by publishing",
     errors.NO_ACCOUNT: "by requests of another account",
     errors.NO_LIMITS: "with tiers, which only an account's JWT has",
-    errors.NOT_EMPTY_REQUEST: "by other requests",
     errors.NOT_ENABLED_FOR_ACCOUNT: "without JetStream",
 }
 """The errors of the table that no case here meets."""

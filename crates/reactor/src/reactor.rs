@@ -234,6 +234,11 @@ impl Reactor {
         }
     }
 
+    /// How many there are. The hub counts one more worker, which is no thread's.
+    pub(crate) fn threads(&self) -> usize {
+        self.mailboxes.len()
+    }
+
     pub(crate) fn send_to(&self, thread: usize, command: Command) {
         self.mailboxes[thread].send(command);
     }
@@ -252,8 +257,7 @@ impl Drop for Reactor {
     }
 }
 
-/// From the operating system, by the library that TLS stands on.
-/// From the system: the TLS library's generator takes 35 ms to seed itself, which would be most
+/// From the operating system: the TLS library's generator takes 35 ms to seed itself, which would be most
 /// of the time to start a server that has no TLS.
 fn fill_random(buffer: &mut [u8]) {
     let mut filled = 0;

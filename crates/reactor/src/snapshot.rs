@@ -137,7 +137,7 @@ impl Reactor {
         }
         let account = (!account.is_empty()).then(|| accounts[0].id);
         let (reply, answers) = channel();
-        for thread in 0..self.hub().threads {
+        for thread in 0..self.threads() {
             let (count, reply) = (CacheCount::default(), reply.clone());
             let counting = CacheCounting { account, first_set: 0, count, reply };
             self.send_to(thread, Command::CountCache(Box::new(counting)));
