@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PORT ?= 4222
 MONITOR_PORT ?= 8222
+STORE ?= data
 MINUTES ?= 20
 
 .DEFAULT_GOAL := help
@@ -27,8 +28,8 @@ $(VENV)/.built: $(VENV)/.python $(RUST_SOURCES)
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet
 	touch $@
 
-serve: build ## build, then run the server on port 4222 (PORT=…), its monitoring on 8222 (MONITOR_PORT=…)
-	exec $(BIN)/keelback-server -p $(PORT) -m $(MONITOR_PORT)
+serve: build ## build, then run the server on port 4222 (PORT=…), monitoring on 8222 (MONITOR_PORT=…), streams in ./data (STORE=…)
+	exec $(BIN)/keelback-server -p $(PORT) -m $(MONITOR_PORT) -js -sd $(STORE)
 
 load: $(VENV)/.python $(RUST_SOURCES)
 	cargo build --quiet --release --package keelback-load --features tls

@@ -291,5 +291,4 @@ STREAMS: tuple[Workload, ...] = (
     streams("memory", "memory stream, 128 B", "--size 128 --storage memory", 3),
 )
 
-# Without STREAMS: a configuration cannot ask for JetStream yet.
-ALL: tuple[Workload, ...] = (*WORKLOADS, START, EMBEDDED, POLLING, PAGES)
+ALL: tuple[Workload, ...] = (*WORKLOADS, *STREAMS, START, EMBEDDED, POLLING, PAGES)

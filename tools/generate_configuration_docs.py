@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keelback.options import (
+    AccountJetStreamOptions,
     AccountLimitOptions,
     AccountOptions,
     AuthorizationOptions,
     CertificateOptions,
+    JetStreamOptions,
     LabelOptions,
     LameDuckOptions,
     LimitOptions,
@@ -55,6 +57,8 @@ BLOCKS: tuple[tuple[str, type[Block]], ...] = (
     ("Responses", ResponseRules),
     ("Accounts", AccountOptions),
     ("Limits of an account", AccountLimitOptions),
+    ("Streams", JetStreamOptions),
+    ("Streams of an account", AccountJetStreamOptions),
 )
 
 INTRODUCTION = """\

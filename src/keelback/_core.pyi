@@ -420,6 +420,21 @@ class Store:
     def usage(self, account: str) -> tuple[int, int]:
         """Bytes that an account's streams hold in memory and in files."""
 
+    def usage_of_all(self) -> tuple[int, int]:
+        """Bytes that all streams hold in memory and in files."""
+
+    def set_limits(self, memory: int, file: int) -> None:
+        """What all streams may hold together (bytes); a negative number is no limit.
+
+        Where there is more, publishers get "insufficient resources" (10023).
+        """
+
+    def set_account_limits(self, account: str, memory: int, file: int) -> None:
+        """What the streams of an account may hold together (bytes), as `set_limits`.
+
+        A message that would not fit gets "resource limits exceeded for account" (10002).
+        """
+
     def failure(self) -> str:
         """Why the log took nothing the last time; "" when it did."""
 

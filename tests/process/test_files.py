@@ -110,9 +110,15 @@ def test_a_log_file_is_put_aside_when_it_is_full(target: Target, tmp_path: Path)
     def backups() -> list[str]:
         return [name.name for name in tmp_path.iterdir() if BACKUP.fullmatch(name.name)]
 
+    def is_purged() -> bool:
+        try:
+            return "Purged log file" in file.read_text()
+        except FileNotFoundError:  # put aside, and not yet begun anew
+            return False
+
     try:
         # Each connection is a line or more of debugging.
-        while "Purged log file" not in file.read_text():
+        while not is_purged():
             with Connection(server.address) as client:
                 client.greeted()
         eventually(lambda: len(backups()) == 1)

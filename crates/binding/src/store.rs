@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keelback_engine::streams::{self, CallError, FoundMessage, NewStream};
+use keelback_engine::streams::{self, CallError, FoundMessage, NewStream, UsageLimits};
 use keelback_store::disk::real::RealDisk;
 use keelback_store::stream::Purge;
 use pyo3::prelude::*;
@@ -250,6 +250,18 @@ impl Store {
 
     fn usage(&self, py: Python<'_>, account: &str) -> (u64, u64) {
         py.detach(|| self.0.usage(account))
+    }
+
+    fn usage_of_all(&self, py: Python<'_>) -> (u64, u64) {
+        py.detach(|| self.0.usage_of_all())
+    }
+
+    fn set_limits(&self, memory: i64, file: i64) {
+        self.0.set_limits(UsageLimits { memory, file });
+    }
+
+    fn set_account_limits(&self, account: &str, memory: i64, file: i64) {
+        self.0.set_account_limits(account, UsageLimits { memory, file });
     }
 
     fn failure(&self, py: Python<'_>) -> String {

@@ -16,6 +16,7 @@ mod ingest;
 mod open;
 mod running;
 mod tend;
+mod usage;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -34,12 +35,18 @@ pub use calls::{CallError, FoundMessage, KeptStream, Name, NewStream, Served};
 pub use open::OpenError;
 use running::Running;
 use tend::Tended;
+use usage::Usage;
+
+pub use usage::UsageLimits;
 
 /// Has the server's own worker act, and writes what it staged.
 pub type Act = Arc<dyn Fn(&mut dyn FnMut(&mut Worker)) + Send + Sync>;
 
 /// By account and name.
 type ByName<D> = HashMap<(String, String), Arc<Running<D>>>;
+
+/// By account.
+type UsageByAccount = HashMap<String, Arc<Usage>>;
 
 /// All streams of a server.
 pub struct Streams<D: Disk + Clone> {
@@ -60,6 +67,10 @@ pub struct Streams<D: Disk + Clone> {
     /// All before it was applied.
     applied: Mutex<Position>,
     tended: Mutex<Tended>,
+    /// Of all streams.
+    used: Arc<Usage>,
+    /// Of each account's streams.
+    used_by: Mutex<UsageByAccount>,
     /// Why the log took nothing the last time it was asked; empty when it did.
     failure: Mutex<String>,
     /// What was not as it was written when the store was opened.

@@ -28,6 +28,7 @@ macro_rules! errors {
 
 errors! {
 
+    account_resources_exceeded = 400, 10002, "resource limits exceeded for account";
     insufficient_resources = 503, 10023, "insufficient resources";
     message_too_long = 400, 10054, "message size exceeds maximum allowed";
     other_stream = 400, 10060, "expected stream does not match";

@@ -51,6 +51,22 @@ struct Asked {
 }
 
 impl Proposal<'_> {
+    /// What it takes in a stream, as nats-server counts it.
+    pub fn record_bytes(&self, storage: Storage) -> u64 {
+        let body = Body::Held { headers: &self.headers, payload: self.payload };
+        storage.message_bytes(&self.subject, &body)
+    }
+
+    /// The server's streams hold more than they may.
+    pub fn refuse_by_server_limit(&mut self) {
+        self.refuse_late(errors::insufficient_resources(), true);
+    }
+
+    /// The account's streams would hold more than they may.
+    pub fn refuse_by_account_limit(&mut self) {
+        self.refuse_late(errors::account_resources_exceeded(), true);
+    }
+
     /// The message, for a stream to apply.
     pub fn message(&self, time_ns: u64) -> Message<'_> {
         let header = |name| find(&self.headers, name).unwrap_or_default();

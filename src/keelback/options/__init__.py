@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from keelback.options.accounts import AccountLimitOptions, AccountOptions
 from keelback.options.authorization import AuthorizationOptions
+from keelback.options.jetstream import AccountJetStreamOptions, JetStreamOptions
 from keelback.options.labels import LabelOptions
 from keelback.options.lame_duck import LameDuckOptions
 from keelback.options.limits import LimitOptions
@@ -19,10 +20,12 @@ from keelback.options.tls import CertificateOptions, TlsOptions
 from keelback.options.users import UserOptions
 
 __all__ = [
+    "AccountJetStreamOptions",
     "AccountLimitOptions",
     "AccountOptions",
     "AuthorizationOptions",
     "CertificateOptions",
+    "JetStreamOptions",
     "LabelOptions",
     "LameDuckOptions",
     "LimitOptions",

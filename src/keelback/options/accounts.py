@@ -5,6 +5,7 @@ from __future__ import annotations
 from keelback.config.gotext import quote, show
 from keelback.errors import ConfigError
 from keelback.options.fields import Block, Reload, option, options
+from keelback.options.jetstream import AccountJetStreamOptions, read_account_jetstream
 from keelback.options.kinds import SMALL_INTEGER, TEXT, Anything
 from keelback.options.nkeys import ACCOUNT, is_public_nkey
 from keelback.options.permissions import PermissionOptions, read_permissions
@@ -96,9 +97,15 @@ class AccountOptions(Block):
         reload=Reload.LIVE,
         help="Limits of the account as a whole.",
     )
+    jetstream: AccountJetStreamOptions | None = option(
+        Anything("`enabled` or a map", "enabled"),
+        default=None,
+        default_text="no streams",
+        help="Whether the account has streams, and how much they may hold.",
+    )
 
 
-KEYS = ("nkey", "users", "default_permissions", "limits")
+KEYS = ("nkey", "users", "default_permissions", "limits", "jetstream")
 
 
 def read_accounts(
@@ -148,6 +155,7 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
     users: tuple[UserOptions, ...] = ()
     permissions: PermissionOptions | None = None
     limits = AccountLimitOptions()
+    jetstream: AccountJetStreamOptions | None = None
     for key, item in fields.items():
         lower = key.lower()
         try:
@@ -159,6 +167,8 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
                 permissions = read_permissions(item, report)
             elif lower == "limits":
                 limits = _read_limits(item, report)
+            elif lower == "jetstream":
+                jetstream = read_account_jetstream(item, report)
             else:
                 report.not_known("accounts.<name>", key, item, KEYS)
         except ConfigError as error:
@@ -169,6 +179,7 @@ def _read_account(name: str, fields: dict[str, Value], report: Report) -> Accoun
         users=with_default_permissions(users, permissions),
         default_permissions=permissions,
         limits=limits,
+        jetstream=jetstream,
     )
 
 

@@ -33,6 +33,7 @@ def check(
         *_bounds(options, places),
         *_certificates(options),
         *_monitoring(options, places),
+        *_jetstream(options, places),
         *_syslog(options, places),
     ]
 
@@ -90,6 +91,32 @@ def _system_account(options: ServerOptions, places: Mapping[str, Place]) -> Iter
         )
 
 
+def _jetstream(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
+    jetstream = options.jetstream
+    place = places.get("jetstream")
+    if not jetstream.strict:
+        hint = "leave it out: requests with fields that are not known are refused"
+        yield ConfigError(place, '"strict: false" is not supported yet', hint=hint)
+    domain = jetstream.domain
+    if any(char in domain for char in ".*>"):
+        problem = "invalid domain name: may not contain ., * or >"
+        yield ConfigError(place, problem, hint=f"{quote(domain)} is one token of subjects")
+    elif any(char in domain for char in " \t\r\n\f"):
+        derived = quote(f"$JS.{domain}.API.>")
+        problem = f"invalid domain name: derived {derived} is not a valid subject"
+        yield ConfigError(place, problem, hint="a domain has no blanks")
+    if jetstream.enabled and any(
+        account.jetstream is not None and account.name == options.system_account
+        for account in options.accounts
+    ):
+        yield ConfigError(
+            None,
+            "Error enabling jetstream on configured accounts: "
+            "jetstream can not be enabled on the system account",
+            hint=f"leave `jetstream` out of the account {options.system_account}",
+        )
+
+
 def _monitoring(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
     monitor = options.monitor
     http, https = monitor.http_port, monitor.https_port
@@ -131,10 +158,16 @@ def _bounds(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[Con
         (block.block_path, block)
         for block in (
             *(options, options.limits, options.log, options.monitor, options.lame_duck),
+            options.jetstream,
             *(options.authorization, *(() if options.tls is None else (options.tls,))),
         )
     ]
     blocks += [(f"accounts.{account.name}.limits", account.limits) for account in options.accounts]
+    blocks += [
+        (f"accounts.{account.name}.jetstream", account.jetstream)
+        for account in options.accounts
+        if account.jetstream is not None
+    ]
     for block_path, block in blocks:
         for name, described in block.options_by_name.items():
             value = getattr(block, name)

@@ -103,6 +103,10 @@ def apply_flags(given: Given, draft: Draft) -> None:
         if given.last(flag) is not None
     }
     draft.authorization = replaced(draft.authorization, **credentials)
+    if given.last("js"):
+        draft.jetstream = replaced(draft.jetstream, enabled=True)
+    if given.last("sd"):
+        draft.jetstream = replaced(draft.jetstream, store_dir=str(given.last("sd")))
     _apply_tls_flags(given, draft)
 
 

@@ -173,13 +173,12 @@ SECTIONS: tuple[tuple[str, tuple[Flag, ...]], ...] = (
     (
         "JetStream",
         (
-            Flag("js jetstream", "nothing", "Enable JetStream", is_supported=False),
+            Flag("js jetstream", "nothing", "Enable JetStream"),
             Flag(
                 "sd store_dir",
                 "text",
                 "Directory for the files of JetStream",
                 placeholder="<dir>",
-                is_supported=False,
             ),
         ),
     ),

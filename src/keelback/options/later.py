@@ -68,6 +68,15 @@ class Shape:
             block.check(value, report)
         return True
 
+    def accepts(self, key: str, value: Value, report: Report) -> bool:
+        """Whether it is a key of this block, which is switched off: only its form is checked."""
+        if key.lower() not in self.keys:
+            return False
+        block = self.keys[key.lower()]
+        if block is not None:
+            block.check(value, report)
+        return True
+
     def is_off(self, value: Value) -> bool:
         """Whether the value switches the capability off, by itself or by its `enabled`."""
         data = value.data
@@ -193,14 +202,6 @@ ACCOUNT = Shape(
             "response_threshold/threshold/response_max_time/response_time",
             {"latency": Shape("subject sampling")},
         ),
-        "jetstream": Shape(
-            "max_memory/max_mem/mem/memory max_store/max_file/max_disk/store/disk "
-            "max_streams/streams max_consumers/consumers "
-            "max_bytes_required/max_stream_bytes/max_bytes "
-            "memory_max_stream_bytes/mem_max_stream_bytes "
-            "store_max_stream_bytes/disk_max_stream_bytes max_ack_pending cluster_traffic",
-            off=(False, "disabled", "disable"),
-        ),
         "mappings/maps": _MAPPINGS,
         "msg_trace/trace_dest": Shape(
             "dest sampling",
@@ -209,6 +210,9 @@ ACCOUNT = Shape(
     },
 )
 """Of an account, what is not there yet."""
+
+ACCOUNT_JETSTREAM = Shape("max_ack_pending cluster_traffic")
+"""Of an account's `jetstream` block, what is not there yet."""
 
 _COMPRESSION = Shape("mode rtt_thresholds/thresholds/rtts/rtt")
 
@@ -274,9 +278,8 @@ _MQTT = Shape(
     "reject_qos2_publish downgrade_qos2_subscribe",
     {"tls": _ANY_TLS, "authorization/authentication": _SIMPLE_AUTHORIZATION},
 )
-_JETSTREAM = Shape(
-    "enabled/enable store_dir/store/storedir max_memory_store/max_mem_store/max_mem "
-    "max_file_store/max_file domain sync_interval/sync strict key/ek/encryption_key "
+JETSTREAM = Shape(
+    "key/ek/encryption_key "
     "prev_key/prev_ek/prev_encryption_key cipher extension_hint unique_tag "
     "max_outstanding_catchup max_buffered_size max_buffered_msgs request_queue_limit "
     "info_queue_limit meta_compact meta_compact_size meta_compact_sync max_concurrent_io",
@@ -288,19 +291,18 @@ _JETSTREAM = Shape(
         ),
         "tpm": Shape("keys_file encryption_password srk_password pcr cipher"),
     },
-    off=(False, "disabled", "disable"),
 )
+"""Of the server's `jetstream` block, what is not there yet."""
 
 TOP = Shape(
     "default_sentinel operator/operators/root/roots/root_operator/root_operators "
-    "trusted_keys/trusted resolver_pinned_accounts store_dir/storedir",
+    "trusted_keys/trusted resolver_pinned_accounts",
     {
         "cluster": _CLUSTER,
         "gateway": _GATEWAY,
         "leafnodes/leaf": _LEAFNODES,
         "websocket/ws": _WEBSOCKET,
         "mqtt": _MQTT,
-        "jetstream": _JETSTREAM,
         "mappings/maps": _MAPPINGS,
         "resolver/account_resolver/accounts_resolver": Shape(
             "dir type limit ttl interval timeout allow_delete hard_delete"
@@ -330,6 +332,8 @@ BLOCKS = {
     "authorization": AUTHORIZATION,
     "users": USER,
     "accounts.<name>": ACCOUNT,
+    "accounts.<name>.jetstream": ACCOUNT_JETSTREAM,
+    "jetstream": JETSTREAM,
     "tls": TLS,
 }
 """The blocks that are read, by their paths, and what of them is not there yet."""

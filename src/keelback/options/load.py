@@ -17,6 +17,7 @@ from keelback.options.accounts import read_accounts
 from keelback.options.authorization import AuthorizationOptions, read_authorization
 from keelback.options.checks import check
 from keelback.options.fields import Block, Option, replaced
+from keelback.options.jetstream import JetStreamOptions, read_jetstream
 from keelback.options.report import Report
 from keelback.options.server import NESTED, ServerOptions, flat_blocks
 from keelback.options.tls import read_tls
@@ -43,7 +44,9 @@ ADDRESS_KEYS = {
     "http": ("http_host", "http_port"),
     "https": ("http_host", "https_port"),
 }
-BLOCK_KEYS = ("tls", "authorization", "accounts")
+BLOCK_KEYS = ("tls", "authorization", "accounts", "jetstream")
+READ_APART = ("authorization", "jetstream")
+"""Blocks whose keys are not those of the top level."""
 OPTIONS_BY_KEY: dict[str, Option] = {
     key: described
     for block in flat_blocks()
@@ -62,6 +65,7 @@ class Draft:
         self.places: dict[str, Place] = {}
         self.tls: TlsOptions | None = None
         self.authorization = AuthorizationOptions()
+        self.jetstream = JetStreamOptions()
         self.accounts: tuple[AccountOptions, ...] = ()
         self.config_file = ""
         self.config_digest = ""
@@ -85,7 +89,7 @@ class Draft:
         nested = {
             name: self._block(type(described.default))
             for name, described in ServerOptions.options_by_name.items()
-            if isinstance(described.default, Block) and name != "authorization"
+            if isinstance(described.default, Block) and name not in READ_APART
         }
         options = self._block(
             ServerOptions,
@@ -93,6 +97,7 @@ class Draft:
             tls=tls,
             authorization=authorization,
             accounts=self.accounts,
+            jetstream=self.jetstream,
             config_file=self.config_file,
             config_digest=self.config_digest,
         )
@@ -199,6 +204,7 @@ class _Reader:
         self.report = report
         self.draft = Draft()
         self._user_names: set[str] = set()
+        self._has_store_dir = False
 
     def read(self, key: str, value: Value) -> None:
         """Read one pair.
@@ -211,6 +217,8 @@ class _Reader:
         if described is not None:
             if described.name == "system_account" and not isinstance(value.data, str):
                 raise ConfigError(value.place, "system account name must be a string")
+            if described.name == "store_dir":
+                self._take_store_dir(value)
             self.draft.values[described.name] = described.kind.read(key, value, self.report)
             self.draft.places[described.name] = value.place
         elif lower in ADDRESS_KEYS:
@@ -223,8 +231,20 @@ class _Reader:
             self._read_authorization(value)
         elif lower == "accounts":
             self._read_accounts(value)
+        elif lower == "jetstream":
+            self._read_jetstream(value)
         else:
             self.report.not_known("", key, value, KNOWN_KEYS, describe=_describe)
+
+    def _read_jetstream(self, value: Value) -> None:
+        self.draft.jetstream = read_jetstream(value, self.report, self._take_store_dir)
+        self.draft.places["jetstream"] = value.place
+
+    def _take_store_dir(self, value: Value) -> None:
+        if self._has_store_dir:
+            hint = "keep the one in `jetstream`"
+            raise ConfigError(value.place, "Duplicate 'store_dir' configuration", hint=hint)
+        self._has_store_dir = True
 
     def _read_authorization(self, value: Value) -> None:
         authorization, has_users = read_authorization(value, self.report)

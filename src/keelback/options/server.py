@@ -7,6 +7,7 @@ from os import fspath
 from keelback.options.accounts import SYSTEM_ACCOUNT, AccountOptions
 from keelback.options.authorization import AuthorizationOptions
 from keelback.options.fields import Block, Reload, option, options
+from keelback.options.jetstream import JetStreamOptions
 from keelback.options.kinds import FILE, FLAG, HOST_PORT, INTEGER, NESTED, SERVER_NAME, TEXT
 from keelback.options.labels import LabelOptions
 from keelback.options.lame_duck import LameDuckOptions
@@ -82,6 +83,12 @@ class ServerOptions(Block):
         reload=Reload.LIVE,
         help="The directory to write a file with the ports in use to.",
     )
+    store_dir: str = option(
+        FILE,
+        default="",
+        aliases=("storedir",),
+        help="The directory of streams, as `store_dir` of `jetstream`; give one of the two.",
+    )
     no_header_support: bool = option(
         FLAG, default=False, help="Refuse messages with headers, as servers before 2.2 did."
     )
@@ -119,6 +126,9 @@ class ServerOptions(Block):
     )
     monitor: MonitorOptions = option(NESTED, default=MonitorOptions(), help="Monitoring over HTTP.")
     labels: LabelOptions = option(NESTED, default=LabelOptions(), help="Tags and metadata.")
+    jetstream: JetStreamOptions = option(
+        NESTED, default=JetStreamOptions(), help="Streams, and where they are."
+    )
     tls: TlsOptions | None = option(NESTED, default=None, help="TLS; None is without.")
     authorization: AuthorizationOptions = option(
         NESTED, default=AuthorizationOptions(timeout=2.0), help="Users without accounts."

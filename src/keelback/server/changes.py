@@ -168,6 +168,15 @@ def _system_account(view: View) -> object:
     return "" if name == SYSTEM_ACCOUNT else name
 
 
+def _store_dir(view: View) -> object:
+    return view.options.jetstream.store_dir or view.options.store_dir
+
+
+def _account_jetstream(view: View) -> object:
+    accounts = {account.name: account.jetstream for account in view.options.accounts}
+    return {name: each for name, each in accounts.items() if each is not None}
+
+
 def _always(view: View) -> object:
     """Users and accounts are always applied and told of, as in nats-server: no two are equal."""
     return view
@@ -288,7 +297,19 @@ CHANGES: Sequence[Change] = (
     Change("Tags", "labels.server_tags", "Reloaded: tags"),
     Change("Metadata", "labels.server_metadata", "Reloaded: metadata"),
     Change("FeatureFlags", "labels.feature_flags", show=_show_map),
+    Change("StoreDir", "store_dir", value=_store_dir),
+    Change("JetStream", "jetstream.enabled"),
+    Change("JetStreamMaxMemory", "jetstream.max_memory_store"),
+    Change("JetStreamMaxStore", "jetstream.max_file_store"),
+    Change("JetStreamDomain", "jetstream.domain"),
+    Change(
+        "NoJetStreamStrict",
+        "jetstream.strict",
+        value=lambda view: not view.options.jetstream.strict,
+    ),
+    Change("SyncInterval", "jetstream.sync_interval", show=show_duration),
     # Keelback's own, by their keys.
+    Change("accounts.jetstream", value=_account_jetstream),
     Change("threads", "threads"),
     Change("log_format", "log.log_format", "Reloaded: log_format = {}"),
     Change("monitor_user", "monitor.monitor_user", "Reloaded: monitor_user"),

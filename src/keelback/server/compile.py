@@ -12,7 +12,9 @@ from keelback.auth.users import (
 )
 from keelback.server.settings import (
     RANDOM_PORT,
+    AccountJetStreamSettings,
     AccountSettings,
+    JetStreamSettings,
     LameDuckSettings,
     LimitSettings,
     LogSettings,
@@ -82,6 +84,7 @@ def compile_settings(
         tls=None if options.tls is None else _tls(options.tls, optional=options.allow_non_tls),
         log=_log(options, to_python=log_to_python),
         monitor=_monitor(options),
+        jetstream=_jetstream(options),
         lame_duck=LameDuckSettings(
             duration_s=options.lame_duck.lame_duck_duration,
             grace_period_s=abs(options.lame_duck.lame_duck_grace_period),
@@ -132,6 +135,34 @@ def _monitor(options: ServerOptions) -> MonitorSettings:
     )
 
 
+def _jetstream(options: ServerOptions) -> JetStreamSettings | None:
+    jetstream = options.jetstream
+    if not jetstream.enabled:
+        return None
+    return JetStreamSettings(
+        store_dir=jetstream.store_dir or options.store_dir,
+        max_memory=jetstream.max_memory_store,
+        max_file=jetstream.max_file_store,
+        sync_interval_s=jetstream.sync_interval,
+        domain=jetstream.domain,
+    )
+
+
+def _account_jetstream(account: AccountOptions) -> AccountJetStreamSettings | None:
+    jetstream = account.jetstream
+    if jetstream is None:
+        return None
+    return AccountJetStreamSettings(
+        max_memory=jetstream.max_memory,
+        max_file=jetstream.max_store,
+        max_streams=jetstream.max_streams,
+        max_consumers=jetstream.max_consumers,
+        max_bytes_required=jetstream.max_bytes_required,
+        memory_max_stream_bytes=jetstream.memory_max_stream_bytes,
+        file_max_stream_bytes=jetstream.store_max_stream_bytes,
+    )
+
+
 def _account(account: AccountOptions) -> AccountSettings:
     limits = account.limits
     return AccountSettings(
@@ -140,6 +171,7 @@ def _account(account: AccountOptions) -> AccountSettings:
         max_subscriptions=limits.max_subscriptions,
         max_payload=limits.max_payload,
         max_leafnodes=limits.max_leafnodes,
+        jetstream=_account_jetstream(account),
     )
 
 

@@ -5,21 +5,26 @@ Requests are answered on threads of their own: they wait for the disk.
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keelback import _core
+from keelback.auth.users import GLOBAL_ACCOUNT
 from keelback.errors import ServerError
 from keelback.jetstream.api import PREFIX, SERVED, Api
 from keelback.jetstream.api_level import API_LEVEL
-from keelback.jetstream.stream_limits import ServerLimits
+from keelback.jetstream.stream_limits import NO_TIER, AccountLimits, ServerLimits
 from keelback.options.compatibility import NATS_SERVER_VERSION
+from keelback.server.settings import AccountJetStreamSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import ThreadPoolExecutor
 
-    from keelback.server.settings import JetStreamSettings
+    from keelback.server.settings import JetStreamSettings, ServerSettings
 
 THREADS: Final = 4
 """That answer requests: one waits for the disk while others are served."""
@@ -39,7 +44,7 @@ class JetStream:
         plane: the core.
         settings: where the store is, and how much it holds.
         server_name: the name in answers.
-        accounts: those that have JetStream.
+        accounts: those that have JetStream, with what they may hold.
     """
 
     def __init__(
@@ -48,19 +53,21 @@ class JetStream:
         settings: JetStreamSettings,
         *,
         server_name: str,
-        accounts: list[str],
+        accounts: Mapping[str, AccountJetStreamSettings],
     ) -> None:
         self._plane = plane
         self._settings = settings
         self._server_name = server_name
         self._accounts = accounts
+        self._directory = _directory_of(settings)
         self._api: Api | None = None
+        self._limits = ServerLimits(0, 0)
         self._pool: ThreadPoolExecutor | None = None
 
     @property
     def directory(self) -> str:
         """Where the store is."""
-        return str(Path(self._settings.store_dir) / FOLDER)
+        return self._directory
 
     def open(self) -> None:
         """Open the store and serve what is in it; before clients can connect.
@@ -78,15 +85,21 @@ class JetStream:
                 hint=f"the store is {self.directory}; store_dir names another",
             ) from error
         settings = self._settings
+        self._limits = ServerLimits(
+            _memory_bytes() if settings.max_memory < 0 else settings.max_memory,
+            _disk_bytes(self.directory) if settings.max_file < 0 else settings.max_file,
+        )
+        store.set_limits(self._limits.memory_bytes_max, self._limits.file_bytes_max)
         api = Api(
             store,
-            limits=ServerLimits(settings.max_memory, settings.max_file),
+            limits=self._limits,
             server_name=self._server_name,
             version=NATS_SERVER_VERSION,
             domain=settings.domain,
         )
-        for account in self._accounts:
-            api.add_account(account)
+        for account, held in self._accounts.items():
+            store.set_account_limits(account, held.max_memory, held.max_file)
+            api.add_account(account, {NO_TIER: _account_limits(held)})
         for problem in api.take_up():
             self._plane.log("ERR", f"JetStream: a stream is not served: {problem}")
         self._api = api
@@ -125,12 +138,15 @@ class JetStream:
             self._plane.log("ERR", f"JetStream: a request failed: {type(error).__name__}")
 
     def _log_facts(self) -> None:
-        settings = self._settings
+        settings, limits = self._settings, self._limits
+        if not settings.store_dir:
+            problem = "Temporary storage directory used, data could be lost on system reboot"
+            self._plane.log("WRN", problem)
         lines = [
             "---------------- JETSTREAM ----------------",
             "  Strict:          true",
-            f"  Max Memory:      {_friendly(settings.max_memory)}",
-            f"  Max Storage:     {_friendly(settings.max_file)}",
+            f"  Max Memory:      {_friendly(limits.memory_bytes_max)}",
+            f"  Max Storage:     {_friendly(limits.file_bytes_max)}",
             f'  Store Directory: "{self.directory}"',
         ]
         if settings.domain:
@@ -140,6 +156,44 @@ class JetStream:
         lines.append(f"  Acknowledged:    {promise}")
         for line in [*lines, RULE]:
             self._plane.log("INF", line)
+
+
+def accounts_with_streams(settings: ServerSettings) -> dict[str, AccountJetStreamSettings]:
+    """The accounts that have JetStream: the global one, where no others are declared."""
+    declared = [each for each in settings.accounts if each.name != settings.system_account]
+    if not declared:
+        return {GLOBAL_ACCOUNT: AccountJetStreamSettings()}
+    return {each.name: each.jetstream for each in declared if each.jetstream is not None}
+
+
+def _directory_of(settings: JetStreamSettings) -> str:
+    if settings.store_dir:
+        return str(Path(settings.store_dir) / FOLDER)
+    # As nats-server: the same after a restart.
+    return str(Path(tempfile.gettempdir()) / "nats" / FOLDER)
+
+
+def _account_limits(held: AccountJetStreamSettings) -> AccountLimits:
+    return AccountLimits(
+        memory_bytes_max=held.max_memory,
+        file_bytes_max=held.max_file,
+        streams_max=held.max_streams,
+        consumers_max=held.max_consumers,
+        memory_stream_bytes_max=max(held.memory_max_stream_bytes, 0),
+        file_stream_bytes_max=max(held.file_max_stream_bytes, 0),
+        max_bytes_required=held.max_bytes_required,
+    )
+
+
+def _memory_bytes() -> int:
+    """Three quarters of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 * 3
+
+
+def _disk_bytes(directory: str) -> int:
+    """Three quarters of what is free where the store is."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize // 4 * 3
 
 
 def _friendly(count: int) -> str:

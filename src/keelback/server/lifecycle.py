@@ -337,14 +337,16 @@ class Lifecycle:
         settings = self.settings
         if settings.jetstream is None:
             return
-        from keelback.server.jetstream import JetStream  # noqa: PLC0415  # msgspec
+        from keelback.server.jetstream import (  # noqa: PLC0415  # msgspec
+            JetStream,
+            accounts_with_streams,
+        )
 
-        named = [account.name for account in settings.accounts]
         self._jetstream = JetStream(
             plane,
             settings.jetstream,
             server_name=settings.server_name or keys.server_id,
-            accounts=[name for name in named if name != settings.system_account] or ["$G"],
+            accounts=accounts_with_streams(settings),
         )
         self._jetstream.open()
 

@@ -137,12 +137,32 @@ class MonitorSettings(Record):
 class JetStreamSettings(Record):
     """JetStream: where its store is, and how much it holds. Bytes; seconds."""
 
-    store_dir: str
-    max_memory: int
-    max_file: int
-    durable: bool = True
-    """An acknowledged message is on stable storage."""
+    store_dir: str = ""
+    """"" is a directory for temporary files."""
+    max_memory: int = -1
+    """-1: three quarters of the memory."""
+    max_file: int = -1
+    """-1: three quarters of the free disk."""
+    sync_interval_s: float = 0.0
+    """0: an acknowledged message is on stable storage."""
     domain: str = ""
+
+    @property
+    def durable(self) -> bool:
+        """Whether an acknowledged message is on stable storage."""
+        return not self.sync_interval_s
+
+
+class AccountJetStreamSettings(Record):
+    """What the streams of an account may hold; bytes, -1 is without limit."""
+
+    max_memory: int = -1
+    max_file: int = -1
+    max_streams: int = -1
+    max_consumers: int = -1
+    max_bytes_required: bool = False
+    memory_max_stream_bytes: int = -1
+    file_max_stream_bytes: int = -1
 
 
 class AccountSettings(Record):
@@ -153,6 +173,8 @@ class AccountSettings(Record):
     max_subscriptions: int = -1
     max_payload: int = -1
     max_leafnodes: int = -1
+    jetstream: AccountJetStreamSettings | None = None
+    """None: it has no streams."""
 
 
 class ServerSettings(Record):

@@ -13,7 +13,10 @@ from keelback.server.changes import CHANGES, View, changes_between
 NOT_OPTIONS = {"config_file", "config_digest"}
 """What is read rather than chosen."""
 
-TOLD_TOGETHER = {"authorization.default_permissions": "authorization.users"}
+TOLD_TOGETHER = {
+    "authorization.default_permissions": "authorization.users",
+    "jetstream.store_dir": "store_dir",
+}
 
 
 def view(**options: object) -> View:

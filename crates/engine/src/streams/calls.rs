@@ -20,6 +20,7 @@ use super::Streams;
 use super::get::GetReceiver;
 use super::ingest::StreamReceiver;
 use super::running::{Files, Kept, Running};
+use super::usage::{Counted, Usage, UsageLimits};
 use crate::lock;
 use crate::proposals::{Origin, Proposals, Proposer};
 use crate::receiver::{Receiver, Subscribed};
@@ -144,7 +145,8 @@ impl<D: Disk + Clone> Streams<D> {
             }
         };
         let account = self.hub.add_account(name.0);
-        let running = Running::new(group, (account, name.1), served.policy.clone(), kept);
+        let counted = Counted::new(served.policy.storage, self.used_by(name.0), self.used.clone());
+        let running = Running::new(group, (account, name.1), served.policy.clone(), kept, counted);
         let running = Arc::new(running);
         if group != 0 {
             self.by_group
@@ -222,11 +224,10 @@ impl<D: Disk + Clone> Streams<D> {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&(name.0.to_owned(), name.1.to_owned()));
-        if running.group != 0 {
+        let kept = running.take();
+        if let Kept::Files(files) = kept {
             self.forget_group(running.group);
-            if let Kept::Files(files) = running.take() {
-                files.durable.delete().map_err(CallError::failed)?;
-            }
+            files.durable.delete().map_err(CallError::failed)?;
         }
         Ok(())
     }
@@ -339,12 +340,26 @@ impl<D: Disk + Clone> Streams<D> {
 
     /// Bytes that the streams of an account hold in memory and in files.
     pub fn usage(&self, account: &str) -> (u64, u64) {
-        let running = self.all_of(account);
-        let held = |wanted: bool| -> u64 {
-            let chosen = running.iter().filter(|running| running.is_in_memory() == wanted);
-            chosen.map(|running| running.kept().stream().state().bytes).sum()
-        };
-        (held(true), held(false))
+        lock(&self.used_by).get(account).map_or((0, 0), |usage| usage.now())
+    }
+
+    /// Bytes that all streams hold in memory and in files.
+    pub fn usage_of_all(&self) -> (u64, u64) {
+        self.used.now()
+    }
+
+    /// What all streams may hold together: publishers beyond are refused.
+    pub fn set_limits(&self, limits: UsageLimits) {
+        self.used.set_limits(limits);
+    }
+
+    /// What the streams of an account may hold together.
+    pub fn set_account_limits(&self, account: &str, limits: UsageLimits) {
+        self.used_by(account).set_limits(limits);
+    }
+
+    fn used_by(&self, account: &str) -> Arc<Usage> {
+        lock(&self.used_by).entry(account.to_owned()).or_default().clone()
     }
 
     /// Why the log took nothing the last time; empty when it did.
@@ -435,12 +450,6 @@ impl<D: Disk + Clone> Streams<D> {
 
     pub(super) fn all(&self) -> Vec<Arc<Running<D>>> {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    fn all_of(&self, account: &str) -> Vec<Arc<Running<D>>> {
-        let mut all = self.all();
-        all.retain(|running| running.account.name == account);
-        all
     }
 
     fn forget_group(&self, group: u32) {

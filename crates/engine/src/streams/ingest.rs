@@ -10,6 +10,7 @@ use keelback_store::log::Position;
 use keelback_store::stream::{Entry, encode};
 
 use super::running::Running;
+use super::usage::Exceeded;
 use crate::proposals::{Origin, Proposer};
 use crate::receiver::{Message, Received, Receiver};
 use crate::worker::Worker;
@@ -27,7 +28,14 @@ impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
             let subject = received.subject;
             let random = &mut || worker.next_random() as u32;
             match publish::read(&policy, subject, headers, payload, reply, random) {
-                Ok(proposal) => self.propose(worker, &policy, &proposal, reply),
+                Ok(mut proposal) => {
+                    match self.running.exceeded(proposal.record_bytes(policy.storage)) {
+                        Some(Exceeded::Server) => proposal.refuse_by_server_limit(),
+                        Some(Exceeded::Account) => proposal.refuse_by_account_limit(),
+                        None => {}
+                    }
+                    self.propose(worker, &policy, &proposal, reply);
+                }
                 Err(refused) => {
                     self.answer(worker, &policy, reply, |text| refused.write(text, &policy.name));
                 }

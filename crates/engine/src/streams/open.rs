@@ -12,7 +12,8 @@ use keelback_store::store::{Options, Store, StoreError};
 use keelback_store::stream::Storage;
 
 use super::running::{Files, Kept, Running};
-use super::{Act, Streams};
+use super::usage::Counted;
+use super::{Act, Streams, UsageByAccount};
 use crate::Hub;
 use crate::log::Level;
 
@@ -59,6 +60,7 @@ impl<D: Disk + Clone> Streams<D> {
             hub.log.write(Level::Error, &format!("JetStream: damage in the store: {damage}"));
         }
         let Store { root, meta, mut streams, checkpointed, log, applied, damage, may_trim } = store;
+        let (used, mut used_by) = (Arc::default(), UsageByAccount::new());
         let mut by_group = HashMap::new();
         let mut by_name = HashMap::new();
         for record in meta.meta.streams() {
@@ -67,8 +69,10 @@ impl<D: Disk + Clone> Streams<D> {
             let policy = Policy::new(&record.name, Storage::File, record.limits);
             let checkpointed = checkpointed.get(&record.group).copied().unwrap_or_default();
             let kept = Kept::Files(Box::new(Files { durable, checkpointed }));
-            let running =
-                Arc::new(Running::new(record.group, (account, &record.name), policy, kept));
+            let of_account = used_by.entry(record.account.clone()).or_default().clone();
+            let counted = Counted::new(Storage::File, of_account, Arc::clone(&used));
+            let name = (account, &*record.name);
+            let running = Arc::new(Running::new(record.group, name, policy, kept, counted));
             by_group.insert(record.group, running.clone());
             by_name.insert((record.account.clone(), record.name.clone()), running);
         }
@@ -87,6 +91,8 @@ impl<D: Disk + Clone> Streams<D> {
             meta: Mutex::new(meta),
             applied: Mutex::new(applied),
             tended: Mutex::default(),
+            used,
+            used_by: Mutex::new(used_by),
             failure: Mutex::default(),
             damage,
             may_trim,

@@ -1,6 +1,7 @@
 //! One stream as it runs: its policy, its state, what it is subscribed to.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -11,6 +12,7 @@ use keelback_store::log::Position;
 use keelback_store::stream::{Content, Effects, Entry, Limits, Outcome, Refusal, Storage, Stream};
 
 use super::calls::{CallError, FoundMessage};
+use super::usage::{Counted, Exceeded};
 use crate::account::Account;
 use crate::lock;
 use crate::receiver::Subscribed;
@@ -127,6 +129,7 @@ pub(super) struct Running<D: Disk + Clone> {
     pub(super) name: String,
     policy: RwLock<Arc<Policy>>,
     kept: Mutex<Kept<D>>,
+    counted: Counted,
     /// Its disk takes nothing: it refuses messages.
     is_failing: AtomicBool,
     /// What it takes, by subject.
@@ -139,11 +142,14 @@ impl<D: Disk + Clone> Running<D> {
         (account, name): (Arc<Account>, &str),
         policy: Policy,
         kept: Kept<D>,
+        counted: Counted,
     ) -> Self {
+        counted.set(kept.stream().bytes());
         Self {
             group,
             account,
             name: name.to_owned(),
+            counted,
             policy: RwLock::new(Arc::new(policy)),
             kept: Mutex::new(kept),
             is_failing: AtomicBool::new(false),
@@ -152,8 +158,13 @@ impl<D: Disk + Clone> Running<D> {
     }
 
     /// Its state; whoever holds it keeps the stream's messages waiting.
-    pub(super) fn kept(&self) -> MutexGuard<'_, Kept<D>> {
-        lock(&self.kept)
+    pub(super) fn kept(&self) -> Held<'_, D> {
+        Held { kept: lock(&self.kept), counted: &self.counted }
+    }
+
+    /// The limit of the account or the server that a message of so many bytes would exceed.
+    pub(super) fn exceeded(&self, bytes: u64) -> Option<Exceeded> {
+        self.counted.exceeded(bytes)
     }
 
     /// Whether it refuses messages, because its disk takes none.
@@ -210,6 +221,32 @@ impl<D: Disk + Clone> Running<D> {
     /// Takes its messages away, when it is gone.
     pub(super) fn take(&self) -> Kept<D> {
         let nothing = Stream::new(Storage::Memory, 0, Limits::default(), 0);
-        std::mem::replace(&mut *lock(&self.kept), Kept::Memory(Box::new(nothing)))
+        std::mem::replace(&mut *self.kept(), Kept::Memory(Box::new(nothing)))
+    }
+}
+
+/// A stream's state, held by one who may change it: then what it holds is counted.
+pub(super) struct Held<'a, D: Disk + Clone> {
+    kept: MutexGuard<'a, Kept<D>>,
+    counted: &'a Counted,
+}
+
+impl<D: Disk + Clone> Deref for Held<'_, D> {
+    type Target = Kept<D>;
+
+    fn deref(&self) -> &Kept<D> {
+        &self.kept
+    }
+}
+
+impl<D: Disk + Clone> DerefMut for Held<'_, D> {
+    fn deref_mut(&mut self) -> &mut Kept<D> {
+        &mut self.kept
+    }
+}
+
+impl<D: Disk + Clone> Drop for Held<'_, D> {
+    fn drop(&mut self) {
+        self.counted.set(self.kept.stream().bytes());
     }
 }

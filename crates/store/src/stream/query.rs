@@ -81,6 +81,11 @@ impl Stream {
         }
     }
 
+    /// What its messages take, as nats-server counts it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The limits in force.
     pub fn limits(&self) -> &Limits {
         &self.limits
