@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import socket
@@ -35,13 +36,16 @@ class Answer(NamedTuple):
 class Session:
     """A client that asks one thing after the other."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, user: str = "") -> None:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         self._input = self._socket.makefile("rb")
         self._number = 0
         # Another session of the same account must not get what this one is answered.
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
-        self._send(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
+        options: dict[str, object] = {"verbose": False, "headers": True, "no_responders": True}
+        if user:
+            options |= {"user": user, "pass": user}
+        self._send(f"CONNECT {json.dumps(options)}\r\n".encode())
         self._send(f"SUB {self._inbox}.* 1\r\nPING\r\n".encode())
         while self._input.readline() != b"PONG\r\n":
             pass

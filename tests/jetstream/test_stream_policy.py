@@ -128,6 +128,7 @@ NOT_PROVOKED: Final = {
             errors.CONSUMER_NOT_FOUND,
             errors.MESSAGE_DELETE_FAILED,
             errors.NOT_EMPTY_REQUEST,
+            errors.NOT_ENABLED_FOR_ACCOUNT,
             errors.NO_MESSAGE_FOUND,
             errors.PURGE_FAILED,
             errors.SEQUENCE_NOT_FOUND,
@@ -140,7 +141,6 @@ NOT_PROVOKED: Final = {
     errors.INSUFFICIENT_RESOURCES: "by publishing",
     errors.NO_ACCOUNT: "by requests of another account",
     errors.NO_LIMITS: "with tiers, which only an account's JWT has",
-    errors.NOT_ENABLED_FOR_ACCOUNT: "without JetStream",
 }
 """The errors of the table that no case here meets."""
 

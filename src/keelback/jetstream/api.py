@@ -20,6 +20,7 @@ from keelback.jetstream.errors import (
     MESSAGE_DELETE_FAILED,
     NO_MESSAGE_FOUND,
     NOT_EMPTY_REQUEST,
+    NOT_ENABLED_FOR_ACCOUNT,
     PURGE_FAILED,
     SEQUENCE_NOT_FOUND,
     STREAM_CREATE,
@@ -166,20 +167,26 @@ class Api:
         return problems
 
     def answer(self, account: str, subject: str, headers: bytes, body: bytes) -> bytes | None:
-        """The answer to a request; None for one that gets none."""
+        """The answer to a request; None for one that gets none.
+
+        An account that was not added is told that it has no JetStream.
+        """
         operation, name = self._operation(subject)
         call = self._calls.get(operation)
         owner = self._accounts.get(account)
-        if call is None or owner is None:
+        if call is None:
             return None
         kind, act = call
         answer: Answer = {"type": TYPE_PREFIX + kind}
         try:
+            if owner is None:
+                raise NOT_ENABLED_FOR_ACCOUNT.error()
             api_level.check_required(_header(headers, api_level.REQUIRED_LEVEL_HEADER))
             answer |= act(Called(account, subject, headers, body), name)
         except ApiError as error:
-            owner.calls += 1
-            owner.errors += 1
+            if owner is not None:
+                owner.calls += 1
+                owner.errors += 1
             answer["error"] = error.to_json()
             answer |= _EMPTY.get(kind, {})
         else:

@@ -21,7 +21,7 @@ from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.server.settings import AccountJetStreamSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from keelback.server.settings import JetStreamSettings, ServerSettings
@@ -45,6 +45,7 @@ class JetStream:
         settings: where the store is, and how much it holds.
         server_name: the name in answers.
         accounts: those that have JetStream, with what they may hold.
+        others: those that have not, and are told so.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class JetStream:
         *,
         server_name: str,
         accounts: Mapping[str, AccountJetStreamSettings],
+        others: Sequence[str] = (),
     ) -> None:
         self._plane = plane
         self._settings = settings
         self._server_name = server_name
         self._accounts = accounts
+        self._others = others
         self._directory = _directory_of(settings)
         self._api: Api | None = None
         self._limits = ServerLimits(0, 0)
@@ -104,7 +107,7 @@ class JetStream:
             self._plane.log("ERR", f"JetStream: a stream is not served: {problem}")
         self._api = api
         self._log_facts()
-        for account in self._accounts:
+        for account in (*self._accounts, *self._others):
             prefixes = [PREFIX, *([f"$JS.{settings.domain}.API."] if settings.domain else [])]
             for subject in (prefix + served for prefix in prefixes for served in SERVED):
                 self._plane.serve_requests(account, subject)

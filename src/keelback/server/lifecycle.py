@@ -342,11 +342,14 @@ class Lifecycle:
             accounts_with_streams,
         )
 
+        accounts = accounts_with_streams(settings)
+        declared = ("$G", *(account.name for account in settings.accounts))
         self._jetstream = JetStream(
             plane,
             settings.jetstream,
             server_name=settings.server_name or keys.server_id,
-            accounts=accounts_with_streams(settings),
+            accounts=accounts,
+            others=[name for name in declared if name not in (*accounts, settings.system_account)],
         )
         self._jetstream.open()
 
