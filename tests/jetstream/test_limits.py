@@ -113,11 +113,14 @@ def test_an_account_without_jetstream_has_none(tmp_path: Path) -> None:
 
 def test_accounts_have_streams_of_their_own(tmp_path: Path) -> None:
     text = config(tmp_path) + ACCOUNTS
-    with ServerProcess("keelback", text) as server:
-        with Session(*server.address, user="a") as a, Session(*server.address, user="b") as b:
-            for session in (a, b):
-                created = session.ask(*create("S", subjects=["s"]))
-                assert b'"did_create":true' in created.payload
-            a.ask("s", b"one")
-            assert b'"seq":1' in b.ask("s", b"two").payload
-            assert b'"messages":1' in a.ask("$JS.API.STREAM.INFO.S").payload
+    with (
+        ServerProcess("keelback", text) as server,
+        Session(*server.address, user="a") as a,
+        Session(*server.address, user="b") as b,
+    ):
+        for session in (a, b):
+            created = session.ask(*create("S", subjects=["s"]))
+            assert b'"did_create":true' in created.payload
+        a.ask("s", b"one")
+        assert b'"seq":1' in b.ask("s", b"two").payload
+        assert b'"messages":1' in a.ask("$JS.API.STREAM.INFO.S").payload

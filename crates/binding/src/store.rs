@@ -168,7 +168,7 @@ impl Store {
     }
 
     fn state(&self, py: Python<'_>, account: &str, name: &str) -> PyResult<StreamState> {
-        let state = done(py.detach(|| self.0.state((account, name))))?;
+        let (state, failure) = done(py.detach(|| self.0.state((account, name))))?;
         Ok(StreamState {
             messages: state.messages,
             bytes: state.bytes,
@@ -180,7 +180,7 @@ impl Store {
             deleted: state.deleted,
             lost_messages: 0,
             lost_bytes: 0,
-            failure: String::new(),
+            failure: failure.to_owned(),
         })
     }
 

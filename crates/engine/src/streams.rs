@@ -78,5 +78,6 @@ pub struct Streams<D: Disk + Clone> {
     /// Whether all streams could be opened: the log has what is not in the files of one that could
     /// not.
     may_trim: bool,
-    _root: Root<D>,
+    /// The store is ours as long as it is there.
+    root: Mutex<Option<Root<D>>>,
 }

@@ -145,6 +145,23 @@ class Api:
             "CONSUMER.DURABLE.CREATE": ("consumer_create_response", self._refuse_consumer),
         }
 
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Those that have JetStream, by name."""
+        return self._accounts
+
+    def reserved(self) -> tuple[int, int]:
+        """Bytes that streams in memory, and in files, may grow to."""
+        memory = file = 0
+        for account in list(self._accounts.values()):
+            for kept in list(account.streams.values()):
+                bound = max(kept.config.max_bytes, 0)
+                if kept.config.storage == "memory":
+                    memory += bound
+                else:
+                    file += bound
+        return memory, file
+
     def add_account(self, name: str, limits: Mapping[str, AccountLimits] | None = None) -> None:
         """Enable an account, before it is served."""
         self._accounts[name] = Account(limits or {NO_TIER: AccountLimits()})
@@ -222,18 +239,14 @@ class Api:
 
     def _surroundings(self, account: str) -> Surroundings:
         owner = self._accounts[account]
-        reserved = {"file": 0, "memory": 0}
-        for each in self._accounts.values():
-            for kept in each.streams.values():
-                storage = "memory" if kept.config.storage == "memory" else "file"
-                reserved[storage] += max(kept.config.max_bytes, 0)
+        memory, file = self.reserved()
         limits = self._limits
         return Surroundings(
             server=ServerLimits(
                 memory_bytes_max=limits.memory_bytes_max,
                 file_bytes_max=limits.file_bytes_max,
-                memory_bytes_reserved=reserved["memory"],
-                file_bytes_reserved=reserved["file"],
+                memory_bytes_reserved=memory,
+                file_bytes_reserved=file,
                 duplicate_window_ns_max=limits.duplicate_window_ns_max,
             ),
             limits=owner.limits,
@@ -535,7 +548,7 @@ class Api:
         answer: Answer = {
             "config": config.to_json(),
             "created": gojson.time_text(kept.created_ns),
-            "state": _state_json(self._state(account, name)),
+            "state": state_json(self._state(account, name)),
         }
         if self._domain:
             answer["domain"] = self._domain
@@ -561,7 +574,8 @@ def _uncounted(error: ApiError) -> Answer:
     return {"error": error.to_json()}
 
 
-def _state_json(state: _core.StreamState) -> Answer:
+def state_json(state: _core.StreamState) -> Answer:
+    """The state of a stream as the API and monitoring give it."""
     answer: Answer = {
         "messages": state.messages,
         "bytes": state.bytes,

@@ -170,7 +170,8 @@ def _detail(facts: Facts, found: _core.AccountInfo) -> AccountDetail:
         is_system=found.is_system,
         expired=False,
         complete=True,
-        jetstream_enabled=False,
+        jetstream_enabled=facts.jetstream is not None
+        and found.name in facts.jetstream.account_names,
         leafnode_connections=0,
         client_connections=found.connections,
         subscriptions=found.subscriptions,

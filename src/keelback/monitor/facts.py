@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keelback import _core
+    from keelback.monitor.streams import JetStreamFacts
 
 PROTOCOL: Final = 1
 
@@ -88,5 +89,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The last that were cut off, oldest first."""
     connections_max: int = 0
     """Most connections that have series of their own in `/metrics`; 0 is none."""
+    jetstream: JetStreamFacts | None = None
+    """None: there is none."""
     subjects_max: int = 0
     """Most subjects that have series of their own in `/metrics`; 0 is none."""

@@ -1,4 +1,7 @@
-"""/healthz: whether the server can be used."""
+"""/healthz: whether the server can be used.
+
+Source: nats-server 2.15 `server/monitor.go`, `healthz`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ if TYPE_CHECKING:
 
     from keelback.monitor.facts import Facts
     from keelback.monitor.query import Query
+    from keelback.monitor.streams import JetStreamFacts
 
 OK: Final = 200
 BAD_REQUEST: Final = 400
+NOT_FOUND: Final = 404
 NOT_READY: Final = 500
+UNAVAILABLE: Final = 503
 
 NO_LISTENER: Final = "failed to be ready for connections after 1ms: server"
 
@@ -36,6 +42,8 @@ class Health(Document, kw_only=True):
     status_code: int = 0
     error: str = ""
     errors: tuple[HealthError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What was found damaged in the store, and is served around. Keelback's own."""
 
     @property
     def complaint(self) -> str:
@@ -52,30 +60,39 @@ def read_healthz(query: Query) -> Callable[[Facts], Health]:
     Raises:
         QueryError: a parameter cannot be read.
     """
-    # All are read, so that a wrong one is refused; without JetStream they change nothing.
-    for name in ("js-enabled", "js-enabled-only", "js-server-only", "js-meta-only"):
-        query.flag(name)
+    enabled, enabled_only, server_only, _ = map(
+        query.flag, ("js-enabled", "js-enabled-only", "js-server-only", "js-meta-only")
+    )
     details = query.flag("details")
+    account, stream, consumer = map(query.text, ("account", "stream", "consumer"))
     return lambda facts: healthz(
         facts,
-        account=query.text("account"),
-        stream=query.text("stream"),
-        consumer=query.text("consumer"),
+        account=account,
+        stream=stream,
+        consumer=consumer,
         details=details,
+        with_streams=not (enabled or enabled_only or server_only),
     )
 
 
 def healthz(
-    facts: Facts, *, account: str = "", stream: str = "", consumer: str = "", details: bool = False
+    facts: Facts,
+    *,
+    account: str = "",
+    stream: str = "",
+    consumer: str = "",
+    details: bool = False,
+    with_streams: bool = True,
 ) -> Health:
-    """Whether clients can connect.
+    """Whether clients can connect, and streams take messages.
 
     Args:
         facts: of the server.
-        account: whose stream or consumer is meant.
-        stream: to be looked at; there is none without JetStream, which is no fault.
-        consumer: of the stream, likewise.
+        account: look at the streams of this one alone.
+        stream: look at this one of the account alone.
+        consumer: of the stream.
         details: list what is wrong, with its kind, in place of a text.
+        with_streams: look at streams; without JetStream there are none, which is no fault.
     """
     if stream and not account:
         return _ill(BAD_REQUEST, "BAD_REQUEST", _missing("account", "stream"), details=details)
@@ -83,7 +100,53 @@ def healthz(
         return _ill(BAD_REQUEST, "BAD_REQUEST", _missing("stream", "consumer"), details=details)
     if not facts.is_ready:
         return _ill(NOT_READY, "CONNECTION", NO_LISTENER, details=details)
-    return Health(status="ok", status_code=OK)
+    if facts.jetstream is None or not with_streams:
+        return Health(status="ok", status_code=OK)
+    code, errors = _streams(facts.jetstream, account, stream, consumer)
+    health = Health(status="ok", status_code=code, warnings=facts.jetstream.damage)
+    if errors and details:
+        health.status, health.errors = "error", errors
+    elif errors:
+        health.status, health.error = "unavailable", errors[0].error
+    return health
+
+
+def _streams(
+    found: JetStreamFacts, account: str, stream: str, consumer: str
+) -> tuple[int, tuple[HealthError, ...]]:
+    """What is wrong with streams, and what HTTP says of it."""
+    if found.failure:
+        error = f"JetStream write error: {found.failure}"
+        return UNAVAILABLE, (HealthError(type="JETSTREAM", error=error),)
+    accounts = [each for each in found.read_accounts() if account in ("", each.name)]
+    if account and not accounts:
+        error = f'JetStream account "{account}" not found'
+        return NOT_FOUND, (HealthError(type="ACCOUNT", account=account, error=error),)
+    named = {"account": account, "stream": stream}
+    streams = [
+        (owner.name, each)
+        for owner in accounts
+        for each in owner.streams
+        if stream in ("", each.name)
+    ]
+    if stream and not streams:
+        error = f'JetStream stream "{stream}" not found on account "{account}"'
+        return NOT_FOUND, (HealthError(type="STREAM", **named, error=error),)
+    errors = tuple(
+        HealthError(
+            type="STREAM",
+            account=owner,
+            stream=each.name,
+            error=f"JetStream stream '{owner} > {each.name}' write error: {each.failure}",
+        )
+        for owner, each in streams
+        if each.failure
+    )
+    if consumer and not errors:
+        error = f'JetStream consumer "{consumer}" not found for stream "{stream}"'
+        error += f' on account "{account}"'
+        return NOT_FOUND, (HealthError(type="CONSUMER", **named, consumer=consumer, error=error),)
+    return UNAVAILABLE if errors else OK, errors
 
 
 def _missing(name: str, of: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from keelback.monitor import absent, accounts, connz, healthz, subsz, varz
+from keelback.monitor import absent, accounts, connz, healthz, jsz, subsz, varz
 from keelback.monitor.access import Access
 from keelback.monitor.document import INDENT, NO_INDENT, to_json
 from keelback.monitor.healthz import Health
@@ -97,7 +97,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "/subscriptionsz": _SUBSZ,
     "/accountz": Route(accounts.read_accountz, "/accountz"),
     "/accstatz": Route(accounts.read_accstatz, "/accstatz"),
-    "/jsz": Route(absent.read_jsz, "/jsz"),
+    "/jsz": Route(jsz.read_jsz, "/jsz"),
     "/healthz": Route(healthz.read_healthz, "/healthz", indent=NO_INDENT),
     "/ipqueuesz": Route(absent.read_ipqueuesz, indent=IPQUEUES_INDENT),
 }

@@ -21,6 +21,7 @@ from keelback.monitor.varz import varz
 
 if TYPE_CHECKING:
     from keelback.monitor.facts import Facts
+    from keelback.monitor.streams import StreamFacts
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -190,15 +191,19 @@ def _connection(
 
 
 def _health(page: Exposition, facts: Facts, server: Labels) -> None:
-    status = healthz(facts).status
-    is_ok = status == "ok"
-    # Without JetStream the variants that look at less of it find the same.
-    for variant in ("healthz", "healthz_js_enabled_only", "healthz_js_server_only"):
+    less = healthz(facts, with_streams=False).status
+    for variant, status in (
+        ("healthz", healthz(facts).status),
+        ("healthz_js_enabled_only", less),
+        ("healthz_js_server_only", less),
+    ):
+        is_ok = status == "ok"
         page.add(f"gnatsd_{variant}_status", 0 if is_ok else 1, server)
         page.add(f"gnatsd_{variant}_status_value", 1 if is_ok else 0, (*server, ("value", status)))
 
 
 def _accounts(page: Exposition, facts: Facts, server: Labels) -> None:
+    enabled = frozenset[str]() if facts.jetstream is None else facts.jetstream.account_names
     for each in facts.plane.accounts():
         name: Labels = (("account_id", each.name), ("account_name", each.name))
         labels: Labels = (*server, ("account", each.name), *name)
@@ -222,31 +227,74 @@ def _accounts(page: Exposition, facts: Facts, server: Labels) -> None:
             ("is_system", int(each.is_system)),
             ("expired", 0),
             ("complete", 1),
-            ("jetstream_enabled", 0),
+            ("jetstream_enabled", int(each.name in enabled)),
             *((f"limit_{limit}", 0) for limit in JWT_LIMITS),
         ):
             page.add(f"gnatsd_accountz_{metric}", value, labels)
 
 
 def _jetstream(page: Exposition, facts: Facts) -> None:
-    labels: Labels = (
+    found = facts.jetstream
+    server: Labels = (
         ("server_id", facts.server_id),
         ("server_name", facts.server_name),
         ("cluster", ""),
-        ("domain", ""),
+        ("domain", "" if found is None else found.domain),
         ("meta_leader", ""),
         ("is_meta_leader", "true"),
     )
-    page.add("jetstream_server_jetstream_disabled", 1, labels)
-    for name in (
-        "total_streams",
-        "total_consumers",
-        "total_messages",
-        "total_message_bytes",
-        "max_memory",
-        "max_storage",
+    accounts = () if found is None else found.read_accounts()
+    streams = [stream for account in accounts for stream in account.streams]
+    page.add("jetstream_server_jetstream_disabled", int(found is None), server)
+    for name, value in (
+        ("total_streams", len(streams)),
+        ("total_consumers", 0),
+        ("total_messages", sum(each.state["messages"] for each in streams)),
+        ("total_message_bytes", sum(each.state["bytes"] for each in streams)),
+        ("max_memory", 0 if found is None else found.max_memory),
+        ("max_storage", 0 if found is None else found.max_file),
     ):
-        page.add(f"jetstream_server_{name}", 0, labels)
+        page.add(f"jetstream_server_{name}", value, server)
+    for account in accounts:
+        labels: Labels = (
+            *server,
+            ("account", account.name),
+            ("account_name", account.name),
+            ("account_id", account.name),
+        )
+        for name, value in (
+            ("max_memory", account.memory_max),
+            ("max_storage", account.file_max),
+            ("storage_used", account.file),
+            ("memory_used", account.memory),
+        ):
+            page.add(f"jetstream_account_{name}", value, labels)
+        for stream in account.streams:
+            _stream(page, facts, stream, labels)
+
+
+def _stream(page: Exposition, facts: Facts, stream: StreamFacts, account: Labels) -> None:
+    labels: Labels = (
+        *account,
+        ("stream_name", stream.name),
+        ("stream_leader", facts.server_name),
+        ("is_stream_leader", "true"),
+        ("stream_raft_group", ""),
+    )
+    config, state = stream.config, stream.state
+    for name, value in (
+        ("total_messages", state["messages"]),
+        ("limit_messages", config["max_msgs"]),
+        ("total_bytes", state["bytes"]),
+        ("limit_bytes", config["max_bytes"]),
+        ("first_seq", state["first_seq"]),
+        ("last_seq", state["last_seq"]),
+        ("consumer_count", state["consumer_count"]),
+        ("subject_count", state.get("num_subjects", 0)),
+    ):
+        page.add(f"jetstream_stream_{name}", value, labels)
+    about = "Whether a stream takes no messages because its disk does not."
+    page.add("nats_stream_failing", int(bool(stream.failure)), labels, about=about)
 
 
 def _subjects(page: Exposition, facts: Facts, server: Labels) -> None:

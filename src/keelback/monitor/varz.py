@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from keelback.monitor import jsz
 from keelback.monitor.document import Document
 from keelback.monitor.facts import PROTOCOL
 from keelback.monitor.gotext import NS_PER_S, number, time_text, uptime_text
@@ -33,6 +34,14 @@ class DiskWaits(Document, kw_only=True):
     waits: int
     wait_time: int
     max_wait_time: int
+
+
+class JetStreamVarz(Document, kw_only=True):
+    """JetStream; `{}` when it is off."""
+
+    config: jsz.Config | None = None
+    stats: jsz.Stats | None = None
+    limits: jsz.Limits | None = None
 
 
 class Varz(Document, kw_only=True):
@@ -67,7 +76,7 @@ class Varz(Document, kw_only=True):
     leaf: Empty
     mqtt: Empty
     websocket: Empty
-    jetstream: Empty
+    jetstream: JetStreamVarz
     tls_timeout: int | float
     write_deadline: int
     write_timeout: str = ""
@@ -144,7 +153,7 @@ def varz(facts: Facts) -> Varz:
         leaf=_EMPTY,
         mqtt=_EMPTY,
         websocket=_EMPTY,
-        jetstream=_EMPTY,
+        jetstream=_jetstream(facts),
         tls_timeout=number(facts.tls_timeout_s),
         write_deadline=_nanoseconds(facts.write_deadline_s),
         write_timeout=facts.write_timeout,
@@ -186,6 +195,13 @@ def varz(facts: Facts) -> Varz:
         disk_io_wait_stats=DiskWaits(waiters=0, waits=0, wait_time=0, max_wait_time=0),
         tls_cert_not_after=_time_or_nothing(facts.tls_certificate_end_ns),
     )
+
+
+def _jetstream(facts: Facts) -> JetStreamVarz:
+    found = facts.jetstream
+    if found is None:
+        return JetStreamVarz()
+    return JetStreamVarz(config=jsz.configured(found), stats=jsz.stats(found), limits=jsz.LIMITS)
 
 
 def _nanoseconds(seconds: float) -> int:

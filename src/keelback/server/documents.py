@@ -99,11 +99,14 @@ class Documents:
             documents.accstatz, accounts=tuple(accounts), include_unused=include_unused
         )
 
-    def healthz(self, *, details: bool = False) -> Document:
-        """Whether clients can connect; `status_code` is what HTTP would say."""
+    def healthz(self, *, account: str = "", stream: str = "", details: bool = False) -> Document:
+        """Whether clients can connect and streams take messages, all or one.
+
+        `status_code` is what HTTP would say.
+        """
         from keelback.monitor import healthz  # noqa: PLC0415
 
-        return self._document(healthz.healthz, details=details)
+        return self._document(healthz.healthz, account=account, stream=stream, details=details)
 
     def routez(self) -> Document:
         """The routes to servers of the same cluster: none."""
@@ -123,11 +126,28 @@ class Documents:
 
         return self._document(absent.leafz)
 
-    def jsz(self) -> Document:
-        """JetStream: off."""
-        from keelback.monitor import absent  # noqa: PLC0415
+    def jsz(
+        self,
+        *,
+        account: str = "",
+        accounts: bool = False,
+        streams: bool = False,
+        config: bool = False,
+        offset: int = 0,
+        limit: int = 0,
+    ) -> Document:
+        """JetStream as a whole; details of one account, or of accounts with their streams."""
+        from keelback.monitor import jsz  # noqa: PLC0415
 
-        return self._document(absent.jsz)
+        return self._document(
+            jsz.jsz,
+            account=account,
+            accounts=accounts,
+            streams=streams,
+            config=config,
+            offset=offset,
+            limit=limit,
+        )
 
     def _document(self, make: Callable[..., object], **options: object) -> Document:
         from keelback.monitor.document import to_dict  # noqa: PLC0415

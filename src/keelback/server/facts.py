@@ -89,6 +89,7 @@ class FactsSource:
             slow_consumers=lifecycle.slow_consumers,
             connections_max=monitor.metrics_connections_max,
             subjects_max=monitor.metrics_subjects_max,
+            jetstream=lifecycle.jetstream_facts(),
         )
 
     def _certificate_end(self, tls: TlsSettings) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
+    from keelback.monitor.streams import JetStreamFacts
     from keelback.server.settings import JetStreamSettings, ServerSettings
 
 THREADS: Final = 4
@@ -65,6 +66,7 @@ class JetStream:
         self._directory = _directory_of(settings)
         self._api: Api | None = None
         self._limits = ServerLimits(0, 0)
+        self._store: _core.Store | None = None
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -92,6 +94,7 @@ class JetStream:
             _memory_bytes() if settings.max_memory < 0 else settings.max_memory,
             _disk_bytes(self.directory) if settings.max_file < 0 else settings.max_file,
         )
+        self._store = store
         store.set_limits(self._limits.memory_bytes_max, self._limits.file_bytes_max)
         api = Api(
             store,
@@ -113,6 +116,21 @@ class JetStream:
                 self._plane.serve_requests(account, subject)
         took_ms = (time.perf_counter() - began) * 1000
         self._plane.log("INF", f"Took {took_ms:.3f}ms to start JetStream")
+
+    def facts(self) -> JetStreamFacts | None:
+        """What monitoring is told; None before it is open. May be called from any thread."""
+        from keelback.server.jetstream_facts import facts  # noqa: PLC0415  # msgspec
+
+        if self._api is None or self._store is None:
+            return None
+        return facts(
+            self._api,
+            self._store,
+            self._settings,
+            limits=self._limits,
+            directory=self.directory,
+            server_name=self._server_name,
+        )
 
     def handle(self, request: _core.Request) -> None:
         """Answer a request, on another thread; on the control loop."""

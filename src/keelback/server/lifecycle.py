@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from keelback.auth.authenticator import Authenticator
+    from keelback.monitor.streams import JetStreamFacts
     from keelback.options import ServerOptions
     from keelback.server.facts import FactsSource
     from keelback.server.jetstream import JetStream
@@ -352,6 +353,10 @@ class Lifecycle:
             others=[name for name in declared if name not in (*accounts, settings.system_account)],
         )
         self._jetstream.open()
+
+    def jetstream_facts(self) -> JetStreamFacts | None:
+        """What monitoring is told of JetStream; None when it is off."""
+        return None if self._jetstream is None else self._jetstream.facts()
 
     def _open_monitor(self, plane: _core.Plane) -> None:
         if not self.settings.monitor.is_on:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keelback.monitor.absent import jsz
 from keelback.monitor.accounts import accountz, accstatz
 from keelback.monitor.connz import connz, user_name
 from keelback.monitor.document import to_dict, to_json
 from keelback.monitor.gotext import NS_PER_S
 from keelback.monitor.healthz import healthz
+from keelback.monitor.jsz import jsz
 from keelback.monitor.query import QueryError
 from keelback.monitor.subsz import is_literal_subject, subsz
 from keelback.monitor.varz import varz

@@ -253,12 +253,14 @@ impl<D: Disk + Clone> Streams<D> {
         Ok(self.ask(&running, &Entry::Remove { seq })?.removed.messages > 0)
     }
 
-    /// What a stream shows of itself.
+    /// What a stream shows of itself, and why it takes no messages: empty while it does.
     ///
     /// # Errors
     /// There is no such stream.
-    pub fn state(&self, name: Name<'_>) -> Result<State, CallError> {
-        Ok(self.running(name)?.kept().stream().state())
+    pub fn state(&self, name: Name<'_>) -> Result<(State, &'static str), CallError> {
+        let running = self.running(name)?;
+        let kept = running.kept();
+        Ok((kept.stream().state(), kept.failure().unwrap_or_default()))
     }
 
     /// Sequences between the first and the last without a message: the first ranges of them.

@@ -15,6 +15,7 @@ use super::running::{Files, Kept, Running};
 use super::usage::Counted;
 use super::{Act, Streams, UsageByAccount};
 use crate::Hub;
+use crate::lock;
 use crate::log::Level;
 
 /// Submitted and not yet safe (bytes), as nats-server's `max_buffered_size`.
@@ -96,7 +97,7 @@ impl<D: Disk + Clone> Streams<D> {
             failure: Mutex::default(),
             damage,
             may_trim,
-            _root: root,
+            root: Mutex::new(Some(root)),
         }))
     }
 
@@ -113,5 +114,7 @@ impl<D: Disk + Clone> Streams<D> {
             self.hub.log.write(Level::Error, &format!("JetStream: closing the log: {error}"));
         }
         (self.act)(&mut crate::Worker::forget_proposer);
+        // Another server may open it, although somebody may still hold this one.
+        lock(&self.root).take();
     }
 }

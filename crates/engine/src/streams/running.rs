@@ -63,6 +63,14 @@ impl<D: Disk + Clone> Kept<D> {
         }
     }
 
+    /// Why it takes no messages; `None` while it does.
+    pub(super) fn failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Files(files) => files.failure(),
+        }
+    }
+
     /// Reads a message.
     pub(super) fn read(&self, seq: u64) -> Result<Option<FoundMessage>, CallError> {
         match self {
@@ -174,8 +182,7 @@ impl<D: Disk + Clone> Running<D> {
 
     /// Takes note of whether its disk takes messages; why not, if that is new.
     pub(super) fn note_failure(&self, kept: &Kept<D>) -> Option<&'static str> {
-        let Kept::Files(files) = kept else { return None };
-        let failure = files.failure();
+        let failure = kept.failure();
         let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
         failure.filter(|_| !was_failing)
     }
