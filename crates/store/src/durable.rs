@@ -130,6 +130,11 @@ impl<D: Disk + Clone> Durable<D> {
         written.map_or(0, |last| last + 1)
     }
 
+    /// Files wait to be removed by the next checkpoint.
+    pub fn has_obsolete(&self) -> bool {
+        !self.obsolete.is_empty()
+    }
+
     /// A sync failed, or what must hold did not: it must be opened anew.
     pub fn is_given_up(&self) -> bool {
         self.is_given_up

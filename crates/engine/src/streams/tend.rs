@@ -19,6 +19,9 @@ const NS_PER_S: u64 = 1_000_000_000;
 /// Without an entry for so long the log is trimmed though it is short.
 const IDLE_NS: u64 = 5_000_000_000;
 
+/// More are left to the next time: a stream must not keep the others waiting.
+const COMPACTIONS_A_TURN: usize = 8;
+
 /// What was done so far.
 #[derive(Default)]
 pub(super) struct Tended {
@@ -119,11 +122,63 @@ impl<D: Disk + Clone> Streams<D> {
         }
     }
 
+    /// Writes segments anew of which most was removed; says whether it did. The next checkpoint lets
+    /// go of the old ones.
+    fn compact(&self, running: &Running<D>) -> bool {
+        let mut is_done = false;
+        for _ in 0..COMPACTIONS_A_TURN {
+            let begun = match &mut *running.kept() {
+                Kept::Files(files) if !files.durable.is_given_up() => {
+                    files.durable.begin_compaction()
+                }
+                _ => return is_done,
+            };
+            let result = match begun {
+                Ok(None) => return is_done,
+                Err(failure) => Err(failure),
+                // Without the lock: messages go on.
+                Ok(Some(compaction)) => {
+                    let written = compaction.run();
+                    match &mut *running.kept() {
+                        Kept::Files(files) => files.durable.finish_compaction(written),
+                        Kept::Memory(_) => return is_done,
+                    }
+                }
+            };
+            if let Err(failure) = result {
+                let name = &running.name;
+                let problem =
+                    format!("JetStream: what {name:?} removed keeps its place on disk: {failure}");
+                self.hub.log.write(Level::Warn, &problem);
+                return is_done;
+            }
+            is_done = true;
+        }
+        is_done
+    }
+
     /// Writes a checkpoint of a stream that changed; gives what the log is still needed from.
     fn checkpoint(&self, running: &Running<D>, is_closing: bool) -> Option<Position> {
+        self.write(running, is_closing);
+        if !is_closing && self.compact(running) {
+            self.write(running, false);
+        }
+        let kept = running.kept();
+        if let Some(why) = running.note_failure(&kept) {
+            self.tell_failure(running, why);
+        }
+        match &*kept {
+            Kept::Files(files) => files.is_dirty().then_some(files.checkpointed),
+            Kept::Memory(_) => None,
+        }
+    }
+
+    fn write(&self, running: &Running<D>, is_closing: bool) {
         let begun = match &mut *running.kept() {
-            Kept::Files(files) if files.is_dirty() => files.durable.begin_checkpoint(is_closing),
-            _ => return None,
+            Kept::Files(files) if files.is_dirty() || files.durable.has_obsolete() => {
+                files.durable.begin_checkpoint(is_closing)
+            }
+            _ => return,
         };
         // Without the lock: messages go on.
         let result = begun.and_then(|checkpoint| {
@@ -140,14 +195,6 @@ impl<D: Disk + Clone> Streams<D> {
             let name = &running.name;
             let problem = format!("JetStream: the stream {name:?} is not written: {failure}");
             self.hub.log.write(Level::Error, &problem);
-        }
-        let kept = running.kept();
-        if let Some(why) = running.note_failure(&kept) {
-            self.tell_failure(running, why);
-        }
-        match &*kept {
-            Kept::Files(files) => files.is_dirty().then_some(files.checkpointed),
-            Kept::Memory(_) => None,
         }
     }
 }
