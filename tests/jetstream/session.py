@@ -40,6 +40,8 @@ class Session:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         self._input = self._socket.makefile("rb")
         self._number = 0
+        self.heard: list[tuple[str, Answer]] = []
+        """What came while an answer was waited for, by subject, because of `listen`."""
         # Another session of the same account must not get what this one is answered.
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
         options: dict[str, object] = {"verbose": False, "headers": True, "no_responders": True}
@@ -70,6 +72,12 @@ class Session:
             answers.append(self._answer())
         return answers
 
+    def listen(self, subject: str) -> None:
+        """Hear what is published to a subject."""
+        self._send(f"SUB {subject} 2\r\nPING\r\n".encode())
+        while self._input.readline() != b"PONG\r\n":
+            pass
+
     def _publish(self, subject: str, payload: bytes, headers: bytes) -> None:
         self._number += 1
         reply = f"{self._inbox}.{self._number}"
@@ -92,8 +100,10 @@ class Session:
                 continue
             text = self._input.read(int(line[-1]) + 2)[:-2]
             header_bytes = int(line[-2]) if line[0] == b"HMSG" else 0
+            answer = Answer(text[:header_bytes], text[header_bytes:])
             if line[1] == wanted:
-                return Answer(text[:header_bytes], text[header_bytes:])
+                return answer
+            self.heard.append((line[1].decode(), answer))
 
     def _send(self, text: bytes) -> None:
         self._socket.sendall(text)

@@ -14,6 +14,7 @@ mod calls;
 mod get;
 mod ingest;
 mod open;
+mod outgoing;
 mod running;
 mod tend;
 mod usage;

@@ -9,4 +9,5 @@ pub mod errors;
 pub mod headers;
 pub mod policy;
 pub mod publish;
+pub mod republish;
 mod time;

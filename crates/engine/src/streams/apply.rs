@@ -11,11 +11,11 @@ use keelback_store::meta::{self, Change};
 use keelback_store::stream::{self, Effects};
 
 use super::Streams;
+use super::outgoing::Outgoing;
 use super::running::Running;
 use crate::lock;
 use crate::log::Level;
 use crate::proposals::{Origin, Proposals, Proposer};
-use crate::receiver::Message;
 use crate::worker::Worker;
 
 impl<D: Disk + Clone> Proposer for Streams<D> {
@@ -29,38 +29,6 @@ impl<D: Disk + Clone> Proposer for Streams<D> {
         if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
             committer.submit(entries, Box::new(done));
         }
-    }
-}
-
-/// Answers of one stream: subjects and bodies, one behind the other.
-#[derive(Default)]
-pub(super) struct Answers {
-    text: Vec<u8>,
-    lengths: Vec<(u32, u32)>,
-}
-
-impl Answers {
-    /// Adds an answer to `reply`, the body of which `write` appends.
-    pub(super) fn push(&mut self, reply: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
-        self.text.extend_from_slice(reply);
-        let start = self.text.len();
-        write(&mut self.text);
-        self.lengths.push((reply.len() as u32, (self.text.len() - start) as u32));
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = &*self.text;
-        self.lengths.iter().map(move |&(reply, body)| {
-            let (reply, later) = rest.split_at(reply as usize);
-            let (body, later) = later.split_at(body as usize);
-            rest = later;
-            (reply, body)
-        })
-    }
-
-    fn clear(&mut self) {
-        self.text.clear();
-        self.lengths.clear();
     }
 }
 
@@ -101,7 +69,7 @@ impl<D: Disk + Clone> Streams<D> {
     }
 
     fn apply_all(&self, worker: &mut Worker, mut each: Committed<'_>, mut replies: &[u8]) {
-        let mut answers = Answers::default();
+        let mut outgoing = Outgoing::default();
         while let Some((entry, _)) = each.peek() {
             let group = entry.group;
             if group == meta::GROUP {
@@ -120,9 +88,10 @@ impl<D: Disk + Clone> Streams<D> {
                     tell(origin, Err("the stream is gone".to_owned()));
                     continue;
                 };
-                let effects = kept.apply(entry.end(), &decoded);
+                let effects =
+                    kept.apply_and_republish(entry.end(), &decoded, policy, worker, &mut outgoing);
                 if !reply.is_empty() && !policy.no_ack {
-                    answers.push(reply, |text| ack::write(text, policy, &effects.outcome));
+                    outgoing.answer(reply, |text| ack::write(text, policy, &effects.outcome));
                 }
                 tell(origin, Ok(effects));
             }
@@ -134,7 +103,7 @@ impl<D: Disk + Clone> Streams<D> {
             }
             drop(kept);
             if let Some(running) = running {
-                publish(worker, &running, &mut answers);
+                outgoing.publish(worker, &running);
             }
         }
     }
@@ -147,15 +116,15 @@ impl<D: Disk + Clone> Streams<D> {
         error: &LogError,
     ) {
         let is_busy = matches!(error, LogError::Busy);
-        let mut answers = Answers::default();
+        let mut outgoing = Outgoing::default();
         for (entry, origin) in each {
             let reply = reply_of(&origin, &mut replies);
             tell(origin, Err(error.to_string()));
             let Some(running) = self.running_group(entry.group) else { continue };
             let policy = running.policy();
             if !reply.is_empty() && !policy.no_ack {
-                answers.push(reply, |text| ack::write_unsafe(text, &policy, is_busy));
-                publish(worker, &running, &mut answers);
+                outgoing.answer(reply, |text| ack::write_unsafe(text, &policy, is_busy));
+                outgoing.publish(worker, &running);
             }
         }
     }
@@ -192,12 +161,4 @@ fn tell(origin: Origin, applied: Result<Effects, String>) {
         // Who does not wait any more is not told.
         let _ = caller.try_send(applied);
     }
-}
-
-fn publish<D: Disk + Clone>(worker: &mut Worker, running: &Running<D>, answers: &mut Answers) {
-    for (reply, body) in answers.iter() {
-        let message = Message { reply: b"", headers: b"", payload: body };
-        worker.publish_own(&running.account, reply, &message);
-    }
-    answers.clear();
 }

@@ -19,6 +19,7 @@ use keelback_store::stream::{Effects, Entry, Limits, Purge, State, Storage, Stre
 use super::Streams;
 use super::get::GetReceiver;
 use super::ingest::StreamReceiver;
+use super::outgoing::Outgoing;
 use super::running::{Files, Kept, Running};
 use super::usage::{Counted, Usage, UsageLimits};
 use crate::lock;
@@ -381,9 +382,22 @@ impl<D: Disk + Clone> Streams<D> {
         entry: &Entry<'_>,
     ) -> Result<Effects, CallError> {
         if running.is_in_memory() {
-            return Ok(running.kept().apply(Position::default(), entry));
+            return Ok(self.apply_here(running, entry));
         }
         self.commit(running.group, |body| encode(body, entry))
+    }
+
+    /// Applies an entry to a stream in memory.
+    fn apply_here(&self, running: &Running<D>, entry: &Entry<'_>) -> Effects {
+        let mut effects = Effects::none();
+        (self.act)(&mut |worker| {
+            let mut outgoing = Outgoing::default();
+            let policy = running.policy();
+            let at = Position::default();
+            effects = running.kept().apply_and_republish(at, entry, &policy, worker, &mut outgoing);
+            outgoing.publish(worker, running);
+        });
+        effects
     }
 
     fn change(&self, change: &Change) -> Result<(), CallError> {

@@ -9,6 +9,7 @@ use keelback_store::disk::Disk;
 use keelback_store::log::Position;
 use keelback_store::stream::{Entry, encode};
 
+use super::outgoing::Outgoing;
 use super::running::Running;
 use super::usage::Exceeded;
 use crate::proposals::{Origin, Proposer};
@@ -58,7 +59,13 @@ impl<D: Disk + Clone> StreamReceiver<D> {
         }
         let entry = Entry::Store(message);
         if self.running.is_in_memory() {
-            let outcome = self.running.kept().apply(Position::default(), &entry).outcome;
+            let mut outgoing = Outgoing::default();
+            let outcome = {
+                let mut kept = self.running.kept();
+                let at = Position::default();
+                kept.apply_and_republish(at, &entry, policy, worker, &mut outgoing).outcome
+            };
+            outgoing.publish_later(worker, &self.running);
             self.answer(worker, policy, reply, |text| ack::write(text, policy, &outcome));
             return;
         }
