@@ -688,6 +688,9 @@ class Plane:
             CoreError: no such subject can be.
         """
 
+    def has_interest(self, account: str, subject: str) -> bool:
+        """Whether somebody in the account would get what is published to a subject."""
+
     def publish(
         self, account: str, subject: str, payload: bytes, *, reply: str = "", headers: bytes = ...
     ) -> None:

@@ -24,7 +24,7 @@ MAX_FILE: Final = 8 << 30
 
 
 @contextmanager
-def ours(folder: Path) -> Generator[Session]:
+def ours(folder: Path, domain: str = "") -> Generator[Session]:
     """A server of ours with JetStream, and a client."""
     folder.mkdir()
     settings = ServerSettings(
@@ -32,7 +32,7 @@ def ours(folder: Path) -> Generator[Session]:
         port=-1,
         log=LogSettings(file=str(folder / "log")),
         jetstream=JetStreamSettings(
-            store_dir=str(folder), max_memory=MAX_MEMORY, max_file=MAX_FILE
+            store_dir=str(folder), max_memory=MAX_MEMORY, max_file=MAX_FILE, domain=domain
         ),
     )
     lifecycle = Lifecycle(settings)
@@ -46,9 +46,10 @@ def ours(folder: Path) -> Generator[Session]:
 
 
 @contextmanager
-def genuine(folder: Path) -> Generator[Session]:
+def genuine(folder: Path, domain: str = "") -> Generator[Session]:
     """The genuine server with JetStream, and a client."""
-    config = f'jetstream {{ store_dir: "{folder}", max_mem: {MAX_MEMORY}, max_file: {MAX_FILE} }}\n'
+    block = f'store_dir: "{folder}", max_mem: {MAX_MEMORY}, max_file: {MAX_FILE}'
+    config = f'jetstream {{ {block}, domain: "{domain}" }}\n'
     with ServerProcess("genuine", config) as server, Session(*server.address) as session:
         yield session
 
@@ -62,14 +63,14 @@ def answers(session: Session, steps: list[scripts.Step]) -> list[tuple[str, Answ
     return found
 
 
-@pytest.mark.parametrize("storage", ["file", "memory"])
+@pytest.mark.parametrize(("storage", "domain"), [("file", ""), ("memory", ""), ("file", "hub")])
 @pytest.mark.parametrize("script", [scripts.life, scripts.publishing, scripts.direct])
 def test_both_servers_answer_alike(
-    script: Callable[[str], list[scripts.Step]], storage: str, tmp_path: Path
+    script: Callable[[str], list[scripts.Step]], storage: str, domain: str, tmp_path: Path
 ) -> None:
-    with genuine(tmp_path / "genuine") as session:
+    with genuine(tmp_path / "genuine", domain) as session:
         expected = answers(session, script(storage))
-    with ours(tmp_path / "ours") as session:
+    with ours(tmp_path / "ours", domain) as session:
         found = answers(session, script(storage))
     differences = [
         f"{asked}\n  nats-server {theirs}\n  keelback    {mine}"

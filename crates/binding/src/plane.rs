@@ -157,6 +157,13 @@ impl Plane {
         Ok(())
     }
 
+    fn has_interest(&self, py: Python<'_>, account: &str, subject: &str) -> bool {
+        py.detach(|| {
+            let account = self.reactor.hub().account(account);
+            account.is_some_and(|account| account.sublist().has_interest(subject.as_bytes()))
+        })
+    }
+
     #[pyo3(signature = (account, subject, payload, *, reply="", headers=b"".as_slice()))]
     fn publish(
         &self,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from keelback import _core, gojson
-from keelback.jetstream import api_level, requests, stream_requests
+from keelback.jetstream import advisories, api_level, requests, stream_requests
 from keelback.jetstream.errors import (
     BAD_REQUEST,
     CONSUMER_CREATE,
@@ -95,6 +95,10 @@ class Account:
     errors: int = 0
 
 
+def _nobody_listens(_account: str, _subject: str, _event: bytes) -> None:
+    """Advise nobody."""
+
+
 class Api:
     """The API of one server. Thread-safe; a call waits for the disk.
 
@@ -105,6 +109,7 @@ class Api:
         version: of nats-server, whose behaviour this is.
         domain: of JetStream, "" without one.
         now_ns: the time.
+        advise: publishes in an account: subject and event.
     """
 
     def __init__(
@@ -116,6 +121,7 @@ class Api:
         version: str,
         domain: str = "",
         now_ns: Callable[[], int] = time.time_ns,
+        advise: Callable[[str, str, bytes], None] = _nobody_listens,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -123,6 +129,7 @@ class Api:
         self._version = version
         self._domain = domain
         self._now_ns = now_ns
+        self._advise = advise
         self._accounts: dict[str, Account] = {}
         # Held while streams are made, changed or deleted.
         self._changing = threading.Lock()
@@ -305,7 +312,11 @@ class Api:
                 except _core.CoreError as error:
                     raise STREAM_CREATE.error(err=error) from error
                 streams[name] = kept
-        return self._stream_info(called.account, name, kept) | {"did_create": True}
+                self._tell(called.account, name, "create")
+        info = self._stream_info(called.account, name, kept)
+        # As in nats-server, which names it everywhere else.
+        info.pop("domain", None)
+        return info | {"did_create": True}
 
     def _update(self, called: Called, name: str) -> Answer:
         request = decode_request(called.body)
@@ -322,6 +333,7 @@ class Api:
                 raise STREAM_UPDATE.error(err=error) from error
             kept = Kept(config, kept.created_ns)
             self._streams(called.account)[name] = kept
+            self._tell(called.account, name, "modify")
         return self._stream_info(called.account, name, kept)
 
     def _delete(self, called: Called, name: str) -> Answer:
@@ -334,7 +346,12 @@ class Api:
             except _core.CoreError as error:
                 raise STREAM_DELETE.error(err=error) from error
             del self._streams(called.account)[name]
+            self._tell(called.account, name, "delete")
         return {"success": True}
+
+    def _tell(self, account: str, name: str, action: advisories.Action) -> None:
+        event = advisories.stream_action(name, action, now_ns=self._now_ns(), domain=self._domain)
+        self._advise(account, *event)
 
     def _info(self, called: Called, name: str) -> Answer:
         request = requests.InfoRequest()

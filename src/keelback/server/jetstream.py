@@ -9,11 +9,12 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from keelback import _core
+from keelback import _core, gojson
 from keelback.auth.users import GLOBAL_ACCOUNT
 from keelback.errors import ServerError
+from keelback.jetstream import advisories
 from keelback.jetstream.api import PREFIX, SERVED, Api
 from keelback.jetstream.api_level import API_LEVEL
 from keelback.jetstream.stream_limits import NO_TIER, AccountLimits, ServerLimits
@@ -102,6 +103,7 @@ class JetStream:
             server_name=self._server_name,
             version=NATS_SERVER_VERSION,
             domain=settings.domain,
+            advise=self._plane.publish,
         )
         for account, held in self._accounts.items():
             store.set_account_limits(account, held.max_memory, held.max_file)
@@ -154,9 +156,52 @@ class JetStream:
             )
             if answer is not None:
                 self._plane.publish(request.account, request.reply, answer)
+                self._tell(request, answer)
         except Exception as error:  # noqa: BLE001  # one request must not end the others
             # Neither text nor subject: they may quote what must not stand in a log.
             self._plane.log("ERR", f"JetStream: a request failed: {type(error).__name__}")
+
+    def _tell(self, request: _core.Request, answer: bytes) -> None:
+        """Tell those who audit the API, if there are any."""
+        plane, account = self._plane, request.account
+        is_read = request.subject.split(".")[-3:-1] == ["MSG", "GET"]
+        if is_read or not plane.has_interest(account, advisories.AUDIT):
+            return
+        event = advisories.audit(
+            server=self._server_name,
+            client=self._client(request),
+            subject=request.subject,
+            request=request.payload,
+            response=answer,
+            now_ns=time.time_ns(),
+            domain=self._settings.domain,
+        )
+        plane.publish(account, advisories.AUDIT, event)
+
+    def _client(self, request: _core.Request) -> dict[str, Any]:
+        """Who asked, as far as it is known."""
+        from keelback.monitor.connz import user_name  # noqa: PLC0415  # msgspec
+
+        query = _core.ConnectionQuery(cid=request.connection, state="all")
+        _, found = self._plane.connection_page(query) if request.connection else (0, [])
+        if not found:
+            return {"acc": request.account}
+        client = found[0]
+        known = {
+            "start": gojson.time_text(client.start_ns),
+            "host": client.ip,
+            "id": client.cid,
+            "acc": client.account,
+            "user": user_name(client.user),
+            "name": client.name,
+            "lang": client.lang,
+            "ver": client.version,
+            "rtt": client.rtt_ns,
+            "server": self._server_name,
+            "kind": "Client",
+            "client_type": "nats",
+        }
+        return {key: value for key, value in known.items() if value}
 
     def _log_facts(self) -> None:
         settings, limits = self._settings, self._limits
