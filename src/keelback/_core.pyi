@@ -12,6 +12,7 @@ __all__ = [
     "AccountTable",
     "Admission",
     "AuthRequest",
+    "Backup",
     "ConnectionInfo",
     "ConnectionQuery",
     "CoreError",
@@ -27,6 +28,7 @@ __all__ = [
     "Plane",
     "Refusal",
     "Request",
+    "Restoration",
     "ServerInfo",
     "SlowConsumer",
     "Store",
@@ -417,6 +419,32 @@ class Store:
     ) -> StoredMessage | None:
         """The first message of a subject from a sequence and a time on; "" is any subject."""
 
+    def backup(self, account: str, name: str, state: bytes, last_seq: int, time_ns: int) -> Backup:
+        """Begin a backup of the messages up to `last_seq`; `state` is JSON: that of the stream."""
+
+    def restore(
+        self,
+        account: str,
+        name: str,
+        table: StreamTable,
+        *,
+        created_ns: int,
+        message_bytes_max: int,
+        ids_from_ns: int,
+    ) -> Restoration:
+        """Make a stream of an archive that comes in pieces.
+
+        Until `Restoration.finish` it takes nothing, and is in `streams` without a configuration.
+
+        Args:
+            account: whose it is.
+            name: of the stream.
+            table: what it is to be.
+            created_ns: when it was made.
+            message_bytes_max: the longest message that is taken.
+            ids_from_ns: ids of older messages are not remembered.
+        """
+
     def usage(self, account: str) -> tuple[int, int]:
         """Bytes that an account's streams hold in memory and in files."""
 
@@ -440,6 +468,34 @@ class Store:
 
     def damage(self) -> list[str]:
         """What was not as it was written when the store was opened, by file."""
+
+@final
+class Backup:
+    """A backup that is under way: an archive as nats-server 2.15 writes it."""
+
+    def read(self, bytes: int) -> bytes:  # noqa: A002  # named so in the core
+        """The next bytes of the archive; fewer at its end. It waits for the disk.
+
+        Raises:
+            StoreError: a message cannot be read.
+        """
+
+@final
+class Restoration:
+    """A restoration that is under way. It leaves nothing unless it is finished.
+
+    Raises:
+        StoreError: the archive cannot be read, or cannot be stored; from `write` and `finish`.
+    """
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece; wait for room."""
+
+    def finish(self, config: bytes, table: StreamTable) -> None:
+        """Have the archive end: the stream begins to take messages."""
+
+    def cancel(self) -> None:
+        """End it, with all that there is of the stream."""
 
 @final
 class LogFull:
@@ -690,6 +746,9 @@ class Plane:
 
     def has_interest(self, account: str, subject: str) -> bool:
         """Whether somebody in the account would get what is published to a subject."""
+
+    def has_literal_interest(self, account: str, subject: str) -> bool:
+        """Whether somebody in the account is subscribed to a subject itself, by no wildcard."""
 
     def publish(
         self, account: str, subject: str, payload: bytes, *, reply: str = "", headers: bytes = ...

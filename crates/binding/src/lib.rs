@@ -64,5 +64,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<store::StreamState>()?;
     module.add_class::<store::StoredMessage>()?;
     module.add_class::<store::Store>()?;
+    module.add_class::<store::Backup>()?;
+    module.add_class::<store::Restoration>()?;
     Ok(())
 }

@@ -164,6 +164,13 @@ impl Plane {
         })
     }
 
+    fn has_literal_interest(&self, py: Python<'_>, account: &str, subject: &str) -> bool {
+        py.detach(|| {
+            let account = self.reactor.hub().account(account);
+            account.is_some_and(|account| account.sublist().has_literal(subject.as_bytes()))
+        })
+    }
+
     #[pyo3(signature = (account, subject, payload, *, reply="", headers=b"".as_slice()))]
     fn publish(
         &self,

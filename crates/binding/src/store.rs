@@ -1,6 +1,6 @@
 //! The streams of a server, as Python calls them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keelback_engine::streams::{self, CallError, FoundMessage, NewStream, UsageLimits};
 use keelback_store::disk::real::RealDisk;
@@ -248,6 +248,39 @@ impl Store {
         Ok(done(found)?.map(StoredMessage))
     }
 
+    fn backup(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        name: &str,
+        state: Vec<u8>,
+        last_seq: u64,
+        time_ns: u64,
+    ) -> PyResult<Backup> {
+        let begun = py.detach(|| self.0.backup((account, name), state, last_seq, time_ns));
+        Ok(Backup(Mutex::new(done(begun)?)))
+    }
+
+    #[pyo3(signature = (account, name, table, *, created_ns, message_bytes_max, ids_from_ns))]
+    #[expect(clippy::too_many_arguments, reason = "keywords")]
+    fn restore(
+        &self,
+        py: Python<'_>,
+        account: &str,
+        name: &str,
+        table: &Bound<'_, StreamTable>,
+        created_ns: u64,
+        message_bytes_max: u64,
+        ids_from_ns: u64,
+    ) -> PyResult<Restoration> {
+        let policy = table.get().served(name).policy;
+        let begun = py.detach(|| {
+            let name = (account, name);
+            self.0.restore(name, created_ns, &policy, message_bytes_max, ids_from_ns)
+        });
+        Ok(Restoration { inner: Mutex::new(Some(done(begun)?)), name: name.to_owned() })
+    }
+
     fn usage(&self, py: Python<'_>, account: &str) -> (u64, u64) {
         py.detach(|| self.0.usage(account))
     }
@@ -271,6 +304,62 @@ impl Store {
     fn damage(&self) -> Vec<String> {
         self.0.damage().to_vec()
     }
+}
+
+/// See the stub.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct Backup(Mutex<streams::Backup<RealDisk>>);
+
+#[pymethods]
+impl Backup {
+    fn read<'py>(&self, py: Python<'py>, bytes: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let read = py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).read(bytes));
+        Ok(PyBytes::new(py, &done(read)?))
+    }
+}
+
+/// See the stub.
+#[pyclass(frozen, module = "keelback._core")]
+pub(crate) struct Restoration {
+    inner: Mutex<Option<streams::Restoration<RealDisk>>>,
+    name: String,
+}
+
+impl Restoration {
+    fn inner(&self) -> MutexGuard<'_, Option<streams::Restoration<RealDisk>>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Restoration {
+    fn write(&self, py: Python<'_>, piece: Vec<u8>) -> PyResult<()> {
+        done(py.detach(|| match &mut *self.inner() {
+            Some(inner) => inner.write(piece),
+            None => Err(ended()),
+        }))
+    }
+
+    fn finish(
+        &self,
+        py: Python<'_>,
+        config: Vec<u8>,
+        table: &Bound<'_, StreamTable>,
+    ) -> PyResult<()> {
+        let served = table.get().served(&self.name);
+        done(py.detach(|| match self.inner().take() {
+            Some(mut inner) => inner.finish(config, &served),
+            None => Err(ended()),
+        }))
+    }
+
+    fn cancel(&self, py: Python<'_>) {
+        py.detach(|| drop(self.inner().take()));
+    }
+}
+
+fn ended() -> CallError {
+    CallError::Failed("the restoration has ended".to_owned())
 }
 
 fn done<T>(result: Result<T, CallError>) -> PyResult<T> {

@@ -10,11 +10,13 @@
 //! entries to the same effect.
 
 mod apply;
+mod backup;
 mod calls;
 mod get;
 mod ingest;
 mod open;
 mod outgoing;
+mod restore;
 mod running;
 mod tend;
 mod usage;
@@ -31,6 +33,7 @@ use keelback_store::store::MetaKeeper;
 use crate::Hub;
 use crate::worker::Worker;
 
+pub use backup::Backup;
 pub use calls::{CallError, FoundMessage, KeptStream, Name, NewStream, Served};
 
 pub use open::OpenError;
@@ -38,6 +41,7 @@ use running::Running;
 use tend::Tended;
 use usage::Usage;
 
+pub use restore::Restoration;
 pub use usage::UsageLimits;
 
 /// Has the server's own worker act, and writes what it staged.

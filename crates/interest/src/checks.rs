@@ -120,6 +120,8 @@ impl House {
         let expected = sorted(self.subs.iter().filter(is_wanted));
         assert_eq!(found, expected, "{}", subject.escape_ascii());
         assert_eq!(self.sublist.has_interest(subject), !expected.is_empty());
+        let is_named = self.subs.iter().any(|sub| sub.subject() == subject && is_literal(subject));
+        assert_eq!(self.sublist.has_literal(subject), is_named);
         for group in &matched.queues {
             assert!(group.iter().all(|sub| sub.queue() == group[0].queue()), "a mixed group");
         }
@@ -130,6 +132,10 @@ impl House {
         }
         self.cache.insert(subject.to_vec(), (stamp, any, found));
     }
+}
+
+fn is_literal(subject: &[u8]) -> bool {
+    keelback_subject::kind(subject) == Some(keelback_subject::Kind::Literal)
 }
 
 fn sorted<'a>(subs: impl Iterator<Item = &'a Sub>) -> Found {

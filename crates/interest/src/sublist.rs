@@ -131,6 +131,11 @@ impl<T: Interest> Sublist<T> {
         interest
     }
 
+    /// Whether anybody is subscribed to `subject` itself, not by a wildcard.
+    pub fn has_literal(&self, subject: &[u8]) -> bool {
+        self.literals.has(subject, &self.hashing)
+    }
+
     /// Subscriptions in the sublist (count).
     pub fn len(&self) -> usize {
         self.len

@@ -10,4 +10,5 @@ pub mod headers;
 pub mod policy;
 pub mod publish;
 pub mod republish;
+pub mod restore;
 mod time;

@@ -293,8 +293,19 @@ pub fn msg_id(headers: &[u8]) -> &[u8] {
     find(headers, b"Nats-Msg-Id").unwrap_or_default()
 }
 
+/// How long a message may stay that a stream has stored; what its header says was checked then.
+pub(crate) fn stored_lifetime(headers: &[u8]) -> Lifetime {
+    match find(headers, b"Nats-TTL").filter(|value| !value.is_empty()).map(read_ttl) {
+        Some(Ok(Ttl::Never)) => Lifetime::Never,
+        Some(Ok(Ttl::Seconds(seconds))) => {
+            Lifetime::Ttl { ttl_ns: seconds.saturating_mul(NS_PER_S) }
+        }
+        Some(Err(InvalidTtl)) | None => Lifetime::Limits,
+    }
+}
+
 /// Whether a message tells that its subject's messages are gone.
-fn is_marker(headers: &[u8]) -> bool {
+pub(crate) fn is_marker(headers: &[u8]) -> bool {
     find(headers, b"Nats-Marker-Reason").is_some_and(|reason| !reason.is_empty())
         || find(headers, b"KV-Operation") == Some(b"PURGE")
 }

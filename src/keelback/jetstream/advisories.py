@@ -59,6 +59,37 @@ def audit(
     return gojson.to_json(event)
 
 
+def transfer(
+    kind: str,
+    stream: str,
+    details: Mapping[str, Any],
+    *,
+    client: Mapping[str, Any],
+    now_ns: int,
+    started_ns: int | None = None,
+    domain: str = "",
+) -> tuple[str, bytes]:
+    """A backup or restoration began or ended: subject and event.
+
+    `kind` is `snapshot_create`, `snapshot_complete`, `restore_create` or `restore_complete`.
+    """
+    event = _event(kind, now_ns) | {"stream": stream}
+    if started_ns is not None:
+        event |= {"start": gojson.time_text(started_ns), "end": gojson.time_text(now_ns)}
+    error = details.get("error")
+    event |= {key: value for key, value in details.items() if key != "error"}
+    event["client"] = client
+    if domain:
+        event["domain"] = domain
+    if error:
+        event["error"] = error
+    return f"{PREFIX}STREAM.{kind.upper()}.{stream}", gojson.to_json(event)
+
+
+def new_id() -> str:
+    """A unique name, of the form that nats-server's have."""
+    return "".join(secrets.choice(_DIGITS) for _ in range(_ID_CHARS))
+
+
 def _event(kind: str, now_ns: int) -> dict[str, Any]:
-    identity = "".join(secrets.choice(_DIGITS) for _ in range(_ID_CHARS))
-    return {"type": _TYPE + kind, "id": identity, "timestamp": gojson.time_text(now_ns)}
+    return {"type": _TYPE + kind, "id": new_id(), "timestamp": gojson.time_text(now_ns)}

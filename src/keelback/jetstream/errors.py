@@ -87,6 +87,12 @@ CONSUMER_CREATE: Final = ErrorKind(500, 10012, "{err}")
 CONSUMER_NOT_FOUND: Final = ErrorKind(404, 10014, "consumer not found")
 STREAM_DELETE: Final = ErrorKind(500, 10050, "{err}")
 STREAM_GENERAL: Final = ErrorKind(500, 10051, "{err}")
+STREAM_RESTORE_FAILED: Final = ErrorKind(500, 10062, "restore failed: {err}")
+STREAM_SNAPSHOT_FAILED: Final = ErrorKind(500, 10064, "snapshot failed: {err}")
+SNAPSHOT_SUBJECT_INVALID: Final = ErrorKind(400, 10015, "deliver subject not valid")
+STREAM_NAME_EXISTS_RESTORE: Final = ErrorKind(
+    400, 10130, "stream name already in use, cannot restore"
+)
 STREAM_SEALED: Final = ErrorKind(400, 10109, "invalid operation on sealed stream")
 PURGE_FAILED: Final = ErrorKind(500, 10110, "{err}")
 NO_MESSAGE_FOUND: Final = ErrorKind(404, 10037, "no message found")

@@ -87,6 +87,13 @@ class Kind(ABC):
         )
 
 
+class _Anything(Kind):
+    """A value that is passed over."""
+
+    def read(self, raw: bytes, path: Path, before: Any) -> Any:  # noqa: ANN401, ARG002
+        return before
+
+
 class _Text(Kind):
     def read(self, raw: bytes, path: Path, before: Any) -> Any:  # noqa: ANN401
         if raw == _NULL:
@@ -257,6 +264,7 @@ def _next_at(raw: bytes, end: int) -> int:
     return space_end(raw, at + 1) if raw[at : at + 1] == b"," else at
 
 
+ANYTHING: Final = _Anything("interface {}")
 TEXT: Final = _Text("string")
 FLAG: Final = _Flag("bool")
 INT: Final = _Integer("int", -(1 << 63), (1 << 63) - 1)

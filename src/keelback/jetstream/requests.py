@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from keelback.jetstream.errors import INVALID_JSON
 from keelback.jetstream.json_kinds import (
+    ANYTHING,
     FLAG,
     INT,
     TEXT,
@@ -20,6 +21,7 @@ from keelback.jetstream.json_kinds import (
     read_all,
 )
 from keelback.jetstream.json_scan import JsonError
+from keelback.jetstream.stream_config import CONFIG, StreamConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +76,43 @@ class GetMessageRequest(Record):
     no_hdr: Annotated[bool, FLAG] = False
 
 
+class SnapshotRequest(Record):
+    """Of STREAM.SNAPSHOT."""
+
+    deliver_subject: Annotated[str, TEXT] = ""
+    no_consumers: Annotated[bool, FLAG] = False
+    chunk_size: Annotated[int, INT] = 0
+    window_size: Annotated[int, INT] = 0
+    jsck: Annotated[bool, FLAG] = False
+
+
+class StreamStateRequest(Record):
+    """What STREAM.RESTORE says of the stream that comes; the archive says it again."""
+
+    messages: Annotated[int, UINT64] = 0
+    bytes: Annotated[int, UINT64] = 0
+    first_seq: Annotated[int, UINT64] = 0
+    first_ts: Annotated[str | None, TIME] = None
+    last_seq: Annotated[int, UINT64] = 0
+    last_ts: Annotated[str | None, TIME] = None
+    num_subjects: Annotated[int, INT] = 0
+    subjects: Annotated[object, ANYTHING] = None
+    num_deleted: Annotated[int, INT] = 0
+    deleted: Annotated[object, ANYTHING] = None
+    lost: Annotated[object, ANYTHING] = None
+    consumer_count: Annotated[int, INT] = 0
+
+
+class RestoreRequest(Record):
+    """Of STREAM.RESTORE."""
+
+    config: Annotated[StreamConfig | None, CONFIG] = None
+    state: Annotated[
+        StreamStateRequest | None,
+        ObjectOf("server.StreamState", StreamStateRequest, optional=False),
+    ] = None
+
+
 def _reader(record: type[T], go: str) -> Callable[[bytes], T]:
     root = ObjectOf(f"server.{go}", record, optional=False)
 
@@ -92,6 +131,10 @@ read_names: Final = _reader(ListRequest, "JSApiStreamNamesRequest")
 read_purge: Final = _reader(PurgeRequest, "JSApiStreamPurgeRequest")
 read_delete_message: Final = _reader(DeleteMessageRequest, "JSApiMsgDeleteRequest")
 read_get_message: Final = _reader(GetMessageRequest, "JSApiMsgGetRequest")
+
+
+read_snapshot: Final = _reader(SnapshotRequest, "JSApiStreamSnapshotRequest")
+read_restore: Final = _reader(RestoreRequest, "JSApiStreamRestoreRequest")
 
 
 def has_object(body: bytes) -> bool:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keelback._core import KeptStream, StoredMessage, StreamState, StreamTable
+    from keelback._core import (
+        Backup,
+        KeptStream,
+        Restoration,
+        StoredMessage,
+        StreamState,
+        StreamTable,
+    )
 
 
 class StreamStore(Protocol):
@@ -45,6 +52,19 @@ class StreamStore(Protocol):
         """How many subjects match, and a page of them with their messages."""
         ...
 
+    def backup(  # noqa: D102
+        self, account: str, name: str, state: bytes, last_seq: int, time_ns: int
+    ) -> Backup: ...
+    def restore(  # noqa: D102
+        self,
+        account: str,
+        name: str,
+        table: StreamTable,
+        *,
+        created_ns: int,
+        message_bytes_max: int,
+        ids_from_ns: int,
+    ) -> Restoration: ...
     def message(self, account: str, name: str, seq: int) -> StoredMessage | None: ...  # noqa: D102
     def last_message(self, account: str, name: str, subject: str) -> StoredMessage | None: ...  # noqa: D102
     def next_message(  # noqa: D102

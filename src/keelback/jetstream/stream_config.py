@@ -220,7 +220,7 @@ def decode_request(body: bytes) -> StreamConfigRequest:
         raise INVALID_JSON.error(err=error) from None
 
 
-_CONFIG: Final = ObjectOf("server.StreamConfig", StreamConfig, optional=False)
+CONFIG: Final = ObjectOf("server.StreamConfig", StreamConfig, optional=False)
 
 
 def decode_config(stored: bytes) -> StreamConfig:
@@ -230,7 +230,7 @@ def decode_config(stored: bytes) -> StreamConfig:
         ApiError: it is no JSON, or not of this shape (INVALID_JSON).
     """
     try:
-        return read_all(stored, _CONFIG, "StreamConfig") or StreamConfig()
+        return read_all(stored, CONFIG, "StreamConfig") or StreamConfig()
     except JsonError as error:
         raise INVALID_JSON.error(err=error) from None
 

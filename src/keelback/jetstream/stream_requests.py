@@ -21,6 +21,7 @@ from keelback.jetstream.errors import (
     STREAM_MIRROR_NOT_UPDATABLE,
     STREAM_MISMATCH,
     STREAM_NAME_EXISTS,
+    STREAM_NAME_EXISTS_RESTORE,
     STREAM_NAME_PATH_SEPARATORS,
     STREAM_NOT_FOUND,
     STREAM_REPLICAS_NOT_SUPPORTED,
@@ -79,6 +80,31 @@ def create(request: StreamConfigRequest, name: str, around: Surroundings) -> Str
     tier, limits = select_limits(around.limits, config.num_replicas)
     check_reservation(config, around, tier, limits)
     check_filters(config)
+    check_overlap(config, around.streams)
+    return config
+
+
+def restored(config: StreamConfig, name: str, around: Surroundings) -> StreamConfig:
+    """The configuration of the stream that an archive is to be restored to.
+
+    Args:
+        config: as requested; without a name it has that of the subject.
+        name: the stream in the request's subject.
+        around: limits, and all streams of the account.
+
+    Raises:
+        ApiError: the stream cannot be.
+    """
+    config = copy_of(config, name=config.name or name)
+    if config.name != name:
+        raise STREAM_MISMATCH.error()
+    if "\\" in name or "/" in name:
+        raise STREAM_NAME_PATH_SEPARATORS.error()
+    config = complete(config, around, pedantic=False)
+    check_room(config, around)
+    if name in around.streams:
+        raise STREAM_NAME_EXISTS_RESTORE.error()
+    _check_replicas(config, around)
     check_overlap(config, around.streams)
     return config
 

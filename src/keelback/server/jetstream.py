@@ -18,11 +18,13 @@ from keelback.jetstream import advisories
 from keelback.jetstream.api import PREFIX, SERVED, Api
 from keelback.jetstream.api_level import API_LEVEL
 from keelback.jetstream.stream_limits import NO_TIER, AccountLimits, ServerLimits
+from keelback.jetstream.transfers import SERVED as TRANSFERRED
+from keelback.jetstream.transfers import Transfers
 from keelback.options.compatibility import NATS_SERVER_VERSION
 from keelback.server.settings import AccountJetStreamSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from keelback.monitor.streams import JetStreamFacts
@@ -33,6 +35,8 @@ THREADS: Final = 4
 
 FOLDER: Final = "jetstream"
 """Of the store, in the directory that is configured."""
+
+TRANSFERS_PREFIX: Final = "$JS.SNAPSHOT."
 
 RULE: Final = "-------------------------------------------"
 _STEP: Final = 1024
@@ -46,6 +50,7 @@ class JetStream:
         plane: the core.
         settings: where the store is, and how much it holds.
         server_name: the name in answers.
+        message_bytes_max: the longest message.
         accounts: those that have JetStream, with what they may hold.
         others: those that have not, and are told so.
     """
@@ -56,6 +61,7 @@ class JetStream:
         settings: JetStreamSettings,
         *,
         server_name: str,
+        message_bytes_max: int,
         accounts: Mapping[str, AccountJetStreamSettings],
         others: Sequence[str] = (),
     ) -> None:
@@ -63,6 +69,8 @@ class JetStream:
         self._settings = settings
         self._server_name = server_name
         self._accounts = accounts
+        self._message_bytes_max = message_bytes_max
+        self._transfers = Transfers(plane, log=plane.log, domain=settings.domain)
         self._others = others
         self._directory = _directory_of(settings)
         self._api: Api | None = None
@@ -104,6 +112,8 @@ class JetStream:
             version=NATS_SERVER_VERSION,
             domain=settings.domain,
             advise=self._plane.publish,
+            transfers=self._transfers,
+            message_bytes_max=self._message_bytes_max,
         )
         for account, held in self._accounts.items():
             store.set_account_limits(account, held.max_memory, held.max_file)
@@ -115,6 +125,9 @@ class JetStream:
         for account in (*self._accounts, *self._others):
             prefixes = [PREFIX, *([f"$JS.{settings.domain}.API."] if settings.domain else [])]
             for subject in (prefix + served for prefix in prefixes for served in SERVED):
+                self._plane.serve_requests(account, subject)
+        for account in self._accounts:
+            for subject in TRANSFERRED:
                 self._plane.serve_requests(account, subject)
         took_ms = (time.perf_counter() - began) * 1000
         self._plane.log("INF", f"Took {took_ms:.3f}ms to start JetStream")
@@ -136,6 +149,9 @@ class JetStream:
 
     def handle(self, request: _core.Request) -> None:
         """Answer a request, on another thread; on the control loop."""
+        if request.subject.startswith(TRANSFERS_PREFIX):
+            self._transfers.take(request.subject, request.reply, request.payload)
+            return
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
@@ -144,6 +160,7 @@ class JetStream:
 
     def close(self) -> None:
         """Let go of the threads; before the core ends."""
+        self._transfers.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -151,12 +168,20 @@ class JetStream:
         if self._api is None or not request.reply:
             return
         try:
+            then: list[Callable[[], None]] = []
             answer = self._api.answer(
-                request.account, request.subject, request.headers, request.payload
+                request.account,
+                request.subject,
+                request.headers,
+                request.payload,
+                client=lambda: self._client(request),
+                then=then,
             )
             if answer is not None:
                 self._plane.publish(request.account, request.reply, answer)
                 self._tell(request, answer)
+            for act in then:
+                act()
         except Exception as error:  # noqa: BLE001  # one request must not end the others
             # Neither text nor subject: they may quote what must not stand in a log.
             self._plane.log("ERR", f"JetStream: a request failed: {type(error).__name__}")

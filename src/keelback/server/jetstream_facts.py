@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keelback import _core, gojson
-from keelback.jetstream.api import state_json
 from keelback.jetstream.api_level import API_LEVEL
+from keelback.jetstream.registry import state_json
 from keelback.jetstream.stream_limits import NO_TIER, AccountLimits
 from keelback.monitor.streams import AccountFacts, JetStreamFacts, StreamFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from keelback.jetstream.api import Account, Api
+    from keelback.jetstream.api import Api
+    from keelback.jetstream.registry import Account
     from keelback.jetstream.stream_limits import ServerLimits
     from keelback.server.settings import JetStreamSettings
 

@@ -349,6 +349,7 @@ class Lifecycle:
             plane,
             settings.jetstream,
             server_name=settings.server_name or keys.server_id,
+            message_bytes_max=settings.limits.max_payload,
             accounts=accounts,
             others=[name for name in declared if name not in (*accounts, settings.system_account)],
         )
