@@ -30,7 +30,9 @@ use crate::disk::Disk;
 use crate::log::Position;
 use crate::manifest::Manifest;
 use crate::segment::{Identity, RECORDS_AT, Record, Segment, SegmentError, Stored};
-use crate::stream::{Body, Effects, Entry, Message, Outcome, Removed, Stream};
+use crate::stream::{
+    Batch, Body, Effects, Entry, Message, Outcome, Removed, Stream, unconditional,
+};
 
 pub use checkpoint::{Checkpoint, Done};
 pub use compact::{Compacted, Compaction};
@@ -151,6 +153,11 @@ impl<D: Disk + Clone> Durable<D> {
         }
         let effects = match *entry {
             Entry::Store(ref message) => self.store(message)?,
+            Entry::Batch(batch) => {
+                let effects = self.store_batch(batch)?;
+                self.applied = behind;
+                return Ok(effects);
+            }
             Entry::Pass { msg_id, .. } => {
                 let effects = self.state.apply(entry);
                 if let Outcome::Stored { seq } = effects.outcome
@@ -196,6 +203,25 @@ impl<D: Disk + Clone> Durable<D> {
             self.append(number, &record);
         }
         Ok(effects)
+    }
+
+    fn store_batch(&mut self, batch: Batch<'_>) -> Result<Effects, DurableError> {
+        let mut all = Effects::none();
+        if let Some(refusal) = self.state.check_batch(batch) {
+            all.outcome = Outcome::Refused(refusal);
+            return Ok(all);
+        }
+        for message in batch.iter() {
+            let effects = self.store(&unconditional(message))?;
+            if !matches!(effects.outcome, Outcome::Stored { .. }) {
+                return Err(self.broken("a batch was stored in part"));
+            }
+            self.account(&effects.removed)?;
+            all.outcome = effects.outcome;
+            all.removed.extend(effects.removed);
+        }
+        all.removed.sort();
+        Ok(all)
     }
 
     /// Where a record of this length goes: the number of its segment, and the offset.

@@ -15,6 +15,7 @@
 //! `stream/tests.rs` are those that it shows.
 
 mod arena;
+mod batch;
 mod codec;
 mod column;
 mod deadlines;
@@ -39,6 +40,8 @@ use messages::{MESSAGE_BYTES_MAX, Messages, Slot};
 use subjects::Subjects;
 use texts::TEXT_BYTES_MAX;
 
+pub(crate) use batch::unconditional;
+pub use batch::{Batch, BatchText};
 pub use codec::{decode, encode};
 pub use entry::{
     Body, Conditions, Discard, Effects, Entry, Lifetime, Limits, Message, Outcome, Purge, Refusal,
@@ -127,6 +130,7 @@ impl Stream {
         let mut outcome = Outcome::Done;
         match *entry {
             Entry::Store(ref message) => outcome = self.store(message, &mut removed),
+            Entry::Batch(batch) => outcome = self.store_batch(batch, &mut removed),
             Entry::Pass { time_ns, msg_id } => outcome = self.pass(time_ns, msg_id),
             Entry::Skip { last_seq, time_ns } => self.skip(last_seq, time_ns),
             Entry::Remove { seq } => {

@@ -1,5 +1,6 @@
 //! A stream's entries as bodies of the log's entries. `docs/store-format.md` has the bytes.
 
+use super::batch::Batch;
 use super::{Body, Conditions, Entry, Lifetime, Limits, Message, Purge, Rollup};
 use crate::bytes::{Fields, push_counted};
 
@@ -10,6 +11,7 @@ const REMOVE: u8 = 4;
 const PURGE: u8 = 5;
 const EXPIRE: u8 = 6;
 const LIMIT: u8 = 7;
+const BATCH: u8 = 8;
 
 /// Flags of a message: what it has beside subject, headers and payload.
 const HAS_TTL: u8 = 1;
@@ -33,7 +35,14 @@ pub fn encode(to: &mut Vec<u8>, entry: &Entry<'_>) {
         }
     };
     match entry {
-        Entry::Store(message) => encode_message(to, message),
+        Entry::Store(message) => {
+            to.push(STORE);
+            encode_message(to, message);
+        }
+        Entry::Batch(batch) => {
+            to.push(BATCH);
+            batch.encode(to);
+        }
         Entry::Pass { time_ns, msg_id } => {
             numbers(PASS, &[*time_ns]);
             to.extend_from_slice(msg_id);
@@ -57,6 +66,7 @@ pub fn decode(body: &[u8]) -> Option<Entry<'_>> {
     let mut fields = Fields(body);
     let entry = match fields.u8()? {
         STORE => Entry::Store(decode_message(&mut fields)?),
+        BATCH => return Some(Entry::Batch(Batch::decode(&mut fields)?)),
         PASS => Entry::Pass { time_ns: fields.u64()?, msg_id: fields.rest() },
         SKIP => Entry::Skip { last_seq: fields.u64()?, time_ns: fields.u64()? },
         REMOVE => Entry::Remove { seq: fields.u64()? },
@@ -71,11 +81,10 @@ pub fn decode(body: &[u8]) -> Option<Entry<'_>> {
     fields.is_at_end().then_some(entry)
 }
 
-fn encode_message(to: &mut Vec<u8>, message: &Message<'_>) {
+pub(super) fn encode_message(to: &mut Vec<u8>, message: &Message<'_>) {
     let Body::Held { headers, payload } = message.body else {
         panic!("the body of a message that goes to the log is not held");
     };
-    to.push(STORE);
     to.push(flags_of(message));
     to.extend_from_slice(&message.time_ns.to_le_bytes());
     to.extend_from_slice(&(message.subject.len() as u32).to_le_bytes());
@@ -102,7 +111,7 @@ fn encode_message(to: &mut Vec<u8>, message: &Message<'_>) {
     }
 }
 
-fn decode_message<'a>(fields: &mut Fields<'a>) -> Option<Message<'a>> {
+pub(super) fn decode_message<'a>(fields: &mut Fields<'a>) -> Option<Message<'a>> {
     let flags = fields.u8()?;
     let has = |flag: u8| flags & flag != 0;
     let time_ns = fields.u64()?;
@@ -168,6 +177,7 @@ fn has_more(conditions: &Conditions<'_>) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::BatchText;
     use super::*;
 
     fn again(entry: &Entry<'_>) -> Vec<u8> {
@@ -226,10 +236,39 @@ mod tests {
         }
 
         #[test]
+        fn a_batch_is_found_as_it_was_written(texts in proptest::collection::vec(texts(), 1..5)) {
+            let mut text = BatchText::default();
+            let mut shown = Vec::new();
+            for [subject, headers, payload, msg_id, ..] in &texts {
+                let body = Body::Held { headers, payload };
+                let message = Message {
+                    subject,
+                    body,
+                    time_ns: 5,
+                    lifetime: Lifetime::Limits,
+                    rollup: Rollup::None,
+                    msg_id,
+                    conditions: Conditions::default(),
+                    is_marker: false,
+                };
+                text.push(&message);
+                shown.push(format!("{message:?}"));
+            }
+            let bytes = again(&Entry::Batch(text.batch()));
+            let Some(Entry::Batch(batch)) = decode(&bytes) else {
+                return Err(TestCaseError::fail("no batch"));
+            };
+            let found: Vec<_> = batch.iter().map(|message| format!("{message:?}")).collect();
+            prop_assert_eq!(found, shown);
+            prop_assert!(decode(&bytes[..bytes.len() - 1]).is_none());
+        }
+
+        #[test]
         fn any_bytes_are_an_entry_or_nothing(bytes in proptest::collection::vec(any::<u8>(), 0..90)) {
             let _ = decode(&bytes);
-            let with_kind = [&[STORE][..], &bytes].concat();
-            let _ = decode(&with_kind);
+            for kind in [STORE, BATCH] {
+                let _ = decode(&[&[kind][..], &bytes].concat());
+            }
         }
     }
 }

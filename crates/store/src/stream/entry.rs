@@ -3,11 +3,15 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use super::batch::Batch;
+
 /// A change of a stream. Times are decided by whoever proposes it, never where it is applied.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {
     /// Store a message; its sequence is the next one.
     Store(Message<'a>),
+    /// Store messages, all or none; their sequences are the next ones.
+    Batch(Batch<'a>),
     /// A message that nobody is interested in: it takes the next sequence and is not stored.
     Pass {
         /// When it was accepted.
@@ -201,7 +205,7 @@ pub enum Outcome {
     Done,
     /// It has this sequence.
     Stored {
-        /// The one it was given.
+        /// The one it was given; of a batch, that of the last message.
         seq: u64,
     },
     /// One with the same id has this sequence.
@@ -238,6 +242,15 @@ pub enum Refusal {
         /// The one that it has, empty without one.
         last: Box<[u8]>,
     },
+    /// Two messages of a batch have the same id, or one has an id that is remembered.
+    BatchHasDuplicate,
+    /// A message of a batch has a condition that those before it decide.
+    BatchExpectsOfItself,
+    /// A message of a batch would replace one before it.
+    BatchRollsUpItself {
+        /// Whatever its subject.
+        all: bool,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -252,6 +265,10 @@ impl fmt::Display for Refusal {
             Self::MsgsPerSubjectMax => "maximum messages per subject exceeded",
             Self::MessageTooLarge => "message too large",
             Self::NoSequenceLeft => "no sequence left",
+            Self::BatchHasDuplicate => "the batch has a duplicate",
+            Self::BatchExpectsOfItself => "wrong last sequence",
+            Self::BatchRollsUpItself { all: false } => "batch rollup sub invalid",
+            Self::BatchRollsUpItself { all: true } => "batch rollup all invalid",
         })
     }
 }
@@ -274,6 +291,15 @@ impl Removed {
         self.add_range(seq..=seq);
     }
 
+    /// Adds what another entry removed.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        for range in other.ranges {
+            self.add_range(range);
+        }
+    }
+
     pub(super) fn add_range(&mut self, range: RangeInclusive<u64>) {
         match self.ranges.last_mut() {
             // Sequences end before the last number: one more is one.
@@ -285,7 +311,7 @@ impl Removed {
     }
 
     /// Brings ranges that were added in another order into theirs.
-    pub(super) fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         if self.ranges.is_sorted_by(|one, next| one.end() + 1 < *next.start()) {
             return;
         }

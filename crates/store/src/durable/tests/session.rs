@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::super::*;
 use crate::disk::faulty::FaultyDisk;
-use crate::stream::{Conditions, Lifetime, Limits, Purge, Rollup, Storage};
+use crate::stream::{BatchText, Conditions, Lifetime, Limits, Purge, Rollup, Storage};
 
 pub(super) const STREAM: &str = "streams/7";
 
@@ -26,6 +27,7 @@ pub(super) enum Own {
         id: Vec<u8>,
         is_marker: bool,
     },
+    Batch(Vec<Own>, Rc<BatchText>),
     Pass {
         time_ns: u64,
         id: Vec<u8>,
@@ -63,8 +65,20 @@ impl Own {
         }
     }
 
+    /// All of these messages or none.
+    pub(super) fn batch(messages: Vec<Self>) -> Self {
+        let mut text = BatchText::default();
+        for message in &messages {
+            if let Entry::Store(message) = message.entry() {
+                text.push(&message);
+            }
+        }
+        Self::Batch(messages, Rc::new(text))
+    }
+
     pub(super) fn entry(&self) -> Entry<'_> {
         match *self {
+            Self::Batch(_, ref text) => Entry::Batch(text.batch()),
             Self::Store {
                 ref subject,
                 ref headers,
@@ -110,6 +124,19 @@ impl Expected {
 
     fn apply(&mut self, own: &Own) -> Effects {
         let entry = own.entry();
+        if let (Own::Batch(messages, _), Entry::Batch(batch)) = (own, entry) {
+            let mut all = Effects::none();
+            if let Some(refusal) = self.stream.check_batch(batch) {
+                return Effects { outcome: Outcome::Refused(refusal), ..all };
+            }
+            for message in messages {
+                let effects = self.apply(message);
+                all.outcome = effects.outcome;
+                all.removed.extend(effects.removed);
+            }
+            all.removed.sort();
+            return all;
+        }
         let Entry::Store(message) = entry else { return self.stream.apply(&entry) };
         let Body::Held { headers, payload } = message.body else { panic!("a placed body") };
         let (header_bytes, payload_bytes) = (headers.len() as u32, payload.len() as u32);

@@ -51,6 +51,7 @@ impl Model {
         let (mut outcome, mut expiring) = (Outcome::Done, Vec::new());
         match *entry {
             Entry::Store(ref message) => outcome = self.store(message),
+            Entry::Batch(batch) => outcome = self.store_batch(batch),
             Entry::Pass { time_ns, msg_id } => {
                 outcome = self.duplicate(msg_id, time_ns).unwrap_or_else(|| {
                     self.advance(time_ns, msg_id);
@@ -72,8 +73,12 @@ impl Model {
             self.empty_first_seq = self.last_seq + 1;
         }
         let mut all = before;
-        if let (Outcome::Stored { seq }, Entry::Store(_)) = (&outcome, entry) {
-            all.insert(*seq);
+        match (&outcome, entry) {
+            (Outcome::Stored { seq }, Entry::Store(_)) => drop(all.insert(*seq)),
+            (Outcome::Stored { seq }, Entry::Batch(batch)) => {
+                all.extend(seq + 1 - u64::from(batch.count())..=*seq);
+            }
+            _ => {}
         }
         all.retain(|seq| !self.messages.contains_key(seq));
         (outcome, all, expiring)
@@ -143,6 +148,55 @@ impl Model {
             }
         }
         Outcome::Stored { seq }
+    }
+
+    fn store_batch(&mut self, batch: Batch<'_>) -> Outcome {
+        let messages: Vec<_> = batch.iter().collect();
+        for at in 0..messages.len() {
+            if let Some(refusal) = self.batch_refusal(&messages[..at], &messages[at]) {
+                return Outcome::Refused(refusal);
+            }
+        }
+        let mut outcome = Outcome::Done;
+        for message in &messages {
+            outcome = self.store(message);
+            assert!(matches!(outcome, Outcome::Stored { .. }), "{message:?}");
+        }
+        outcome
+    }
+
+    fn batch_refusal(&self, before: &[Message<'_>], message: &Message<'_>) -> Option<Refusal> {
+        let (id, text) = (message.msg_id, message.subject);
+        let is_again = before.iter().any(|other| other.msg_id == id);
+        if !id.is_empty() && (is_again || self.duplicate(id, message.time_ns).is_some()) {
+            return Some(Refusal::BatchHasDuplicate);
+        }
+        let is_written = before.iter().any(|other| other.subject == text);
+        if message.rollup == Rollup::Subject && is_written {
+            return Some(Refusal::BatchRollsUpItself { all: false });
+        }
+        if message.rollup == Rollup::All && !before.is_empty() {
+            return Some(Refusal::BatchRollsUpItself { all: true });
+        }
+        let Limits { msgs_max, bytes_max, msgs_per_subject_max, discard, .. } = self.limits;
+        if discard == Discard::Old {
+            return None;
+        }
+        let held = (self.messages.len() + before.len()) as u64 + 1;
+        let size = |message: &Message<'_>| {
+            self.storage.message_bytes(message.subject, &message.body)
+        };
+        let bytes = self.bytes() + before.iter().map(size).sum::<u64>() + size(message);
+        let of_subject = self.of(text).len() + before.iter().filter(|it| it.subject == text).count();
+        if msgs_max > 0 && held > msgs_max {
+            return Some(Refusal::MsgsMax);
+        }
+        if bytes_max > 0 && bytes > bytes_max {
+            return Some(Refusal::BytesMax);
+        }
+        let is_limited = discard == Discard::NewPerSubject && message.rollup == Rollup::None;
+        let is_full = msgs_per_subject_max > 0 && of_subject as u64 >= msgs_per_subject_max;
+        (is_limited && is_full).then_some(Refusal::MsgsPerSubjectMax)
     }
 
     fn advance(&mut self, time_ns: u64, msg_id: &[u8]) {

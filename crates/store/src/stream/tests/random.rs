@@ -33,6 +33,8 @@ enum Step {
         stride: usize,
         payload_bytes: u8,
     },
+    /// All or none; of a stream in memory, where bodies are held.
+    Batch(Vec<(usize, u8, u8, u8)>),
     Pass {
         id: u8,
     },
@@ -81,6 +83,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1_usize..40, 1_usize..9, any::<u8>()).prop_map(|(count, stride, payload_bytes)| {
             Step::Burst { count, stride, payload_bytes }
         }),
+        2 => prop::collection::vec((0..SUBJECTS.len(), 0_u8..60, 0_u8..20, 0_u8..40), 1..6)
+            .prop_map(Step::Batch),
         1 => (0_u8..8).prop_map(|id| Step::Pass { id }),
         1 => prop_oneof![1_u64..5, Just(1 << 33)].prop_map(|count| Step::Skip { count }),
         8 => (0_u64..80).prop_map(|offset| Step::Remove { offset }),
@@ -149,6 +153,7 @@ impl Pair {
                 }
                 Ok(())
             }
+            Step::Batch(ref messages) => self.apply_batch(messages),
             Step::Pass { id } => self.apply(&Entry::Pass { time_ns, msg_id: id_of(&id) }),
             Step::Skip { count } => {
                 self.apply(&Entry::Skip { last_seq: self.model.last_seq + count, time_ns })
@@ -163,6 +168,25 @@ impl Pair {
             Step::Expire { later_ns } => self.apply(&Entry::Expire { now_ns: time_ns + later_ns }),
             Step::Limit(limits) => self.apply(&Entry::Limit(limits)),
         }
+    }
+
+    fn apply_batch(&mut self, messages: &[(usize, u8, u8, u8)]) -> TestCaseResult {
+        if self.model.storage == Storage::File {
+            return Ok(());
+        }
+        let mut text = BatchText::default();
+        for (subject, bytes, rollup, id) in messages {
+            let rollup = match rollup {
+                0 => Rollup::All,
+                1 | 2 => Rollup::Subject,
+                _ => Rollup::None,
+            };
+            let payload = vec![*id; usize::from(*bytes)];
+            let body = Body::Held { headers: b"", payload: &payload };
+            let message = message(SUBJECTS[*subject], body, self.now_ns);
+            text.push(&Message { rollup, msg_id: id_of(id), ..message });
+        }
+        self.apply(&Entry::Batch(text.batch()))
     }
 
     fn body<'a>(&mut self, headers: &'a [u8], payload: &'a [u8]) -> Body<'a> {
@@ -185,6 +209,10 @@ impl Pair {
         let stored_bytes = match (entry, &outcome) {
             (Entry::Store(message), Outcome::Stored { .. }) => {
                 self.model.storage.message_bytes(message.subject, &message.body)
+            }
+            (Entry::Batch(batch), Outcome::Stored { .. }) => {
+                let size = |it: Message<'_>| Storage::Memory.message_bytes(it.subject, &it.body);
+                batch.iter().map(size).sum()
             }
             _ => 0,
         };
