@@ -13,6 +13,7 @@ __all__ = [
     "Admission",
     "AuthRequest",
     "Backup",
+    "BatchAbandoned",
     "ConnectionInfo",
     "ConnectionQuery",
     "CoreError",
@@ -289,6 +290,16 @@ class SlowConsumer:
     reason: str
 
 @final
+class BatchAbandoned:
+    """A batch of messages was given up before it was complete."""
+
+    account: str
+    stream: str
+    batch: str
+    """Its id."""
+    reason: Literal["timeout", "large", "incomplete", "unsupported"]
+
+@final
 class Request:
     """A message to a subject that Python serves (`Plane.serve_requests`).
 
@@ -335,6 +346,8 @@ class StreamTable:
         allow_rollup: bool = False,
         allow_ttl: bool = False,
         allow_direct: bool = False,
+        allow_atomic: bool = False,
+        allow_batched: bool = False,
         domain: str = "",
         transform: tuple[str, str] | None = None,
         republish: tuple[str, str, bool] | None = None,
@@ -462,6 +475,11 @@ class Store:
 
         A message that would not fit gets "resource limits exceeded for account" (10002).
         """
+
+    def set_batch_limits(
+        self, *, open_of_stream: int, open_of_all: int, messages: int, timeout_ns: int
+    ) -> None:
+        """How many batches may be incomplete, of how many messages, how long without one."""
 
     def failure(self) -> str:
         """Why the log took nothing the last time; "" when it did."""
@@ -764,7 +782,7 @@ class Plane:
 
     def take_events(
         self, at_most: int = 1024
-    ) -> list[AuthRequest | SlowConsumer | Request | LogFull | LogLine]:
+    ) -> list[AuthRequest | SlowConsumer | Request | BatchAbandoned | LogFull | LogLine]:
         """Take the oldest events, as many as there are or `at_most`."""
 
     def admit(self, admissions: list[Admission]) -> None: ...

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.jetstream.batch_scripts import part
 from tests.jetstream.scripts import api, create, update
 from tests.jetstream.session import Session
 from tests.support.servers import ServerProcess
@@ -33,8 +34,12 @@ STEPS: Final = [
     ("$JS.API.DIRECT.GET.S", b'{"seq":1}'),
     api("STREAM.DELETE.S"),
     api("STREAM.DELETE.S"),
+    create("B", subjects=["b"], allow_atomic=True),
+    part("gap", 1, subject="b"),
+    part("gap", 3, subject="b"),
+    part("level", 1, "Nats-Required-Api-Level: 9", subject="b"),
 ]
-EVENTS: Final = 17
+EVENTS: Final = 21
 MARK: Final = "zzz"
 ASKED_MAX: Final = 1000
 VARYING: Final = re.compile(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.jetstream.batch_scripts import LAST, part
 from tests.jetstream.scripts import api, create, headers, update
 from tests.jetstream.test_streams import genuine, ours
 
@@ -20,6 +21,7 @@ TO: dict[str, Any] = {"src": "s.*", "dest": "r.{{wildcard(1)}}"}
 
 def steps(storage: str, **republish: Any) -> list[Step]:
     config: dict[str, Any] = {"subjects": ["s.>"], "storage": storage, "allow_rollup_hdrs": True}
+    config["allow_atomic"] = True
     return [
         create("S", **config, republish=TO | republish),
         ("s.a", b"one"),
@@ -30,6 +32,9 @@ def steps(storage: str, **republish: Any) -> list[Step]:
         ("s.a", b"refused", headers("Nats-Expected-Last-Sequence: 1")),
         ("s.a", b"all of it", headers("Nats-Rollup: sub")),
         ("s.a", b"the last"),
+        part("batch", 1, subject="s.a"),
+        part("batch", 2, subject="s.b"),
+        part("batch", 3, LAST, subject="s.a"),
         api("STREAM.PURGE.S"),
         ("s.a", b"after a purge"),
         update("S", **config),

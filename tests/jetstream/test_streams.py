@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,15 @@ import pytest
 
 from keelback.server.lifecycle import Lifecycle
 from keelback.server.settings import JetStreamSettings, LogSettings, ServerSettings
-from tests.jetstream import scripts
+from tests.jetstream import batch_scripts, scripts
 from tests.jetstream.session import Answer, Session
 from tests.support.servers import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SESSIONS: Final = int(os.environ.get("KEELBACK_SESSIONS", "60"))
+FIRST_SEED: Final = int(os.environ.get("KEELBACK_SEED", "1"))
 
 MAX_MEMORY: Final = 1 << 30
 MAX_FILE: Final = 8 << 30
@@ -64,7 +68,9 @@ def answers(session: Session, steps: list[scripts.Step]) -> list[tuple[str, Answ
 
 
 @pytest.mark.parametrize(("storage", "domain"), [("file", ""), ("memory", ""), ("file", "hub")])
-@pytest.mark.parametrize("script", [scripts.life, scripts.publishing, scripts.direct])
+@pytest.mark.parametrize(
+    "script", [scripts.life, scripts.publishing, scripts.direct, batch_scripts.atomic]
+)
 def test_both_servers_answer_alike(
     script: Callable[[str], list[scripts.Step]], storage: str, domain: str, tmp_path: Path
 ) -> None:
@@ -94,3 +100,14 @@ def test_both_servers_give_the_same_batches(storage: str, tmp_path: Path) -> Non
         found = batches(session)
     for body, theirs, mine in zip(scripts.BATCHES, expected, found, strict=True):
         assert mine == theirs, body
+
+
+@pytest.mark.parametrize("storage", ["file", "memory"])
+def test_both_servers_take_random_batches_alike(storage: str, tmp_path: Path) -> None:
+    clear = scripts.api("STREAM.DELETE.A")
+    with genuine(tmp_path / "genuine") as theirs, ours(tmp_path / "ours") as mine:
+        for seed in range(FIRST_SEED, FIRST_SEED + SESSIONS):
+            steps = [*batch_scripts.random_batches(seed, storage), clear]
+            expected, found = answers(theirs, steps), answers(mine, steps)
+            for one, other in zip(expected, found, strict=True):
+                assert other == one, f"seed {seed}"

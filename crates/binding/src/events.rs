@@ -113,6 +113,15 @@ pub(crate) struct SlowConsumer {
     reason: &'static str,
 }
 
+/// A batch was given up.
+#[pyclass(frozen, get_all, module = "keelback._core")]
+pub(crate) struct BatchAbandoned {
+    account: String,
+    stream: String,
+    batch: String,
+    reason: &'static str,
+}
+
 /// The log file reached its size.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct LogFull;
@@ -188,6 +197,10 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             Py::new(py, record)?.into_any()
         }
         Event::Request(request) => Py::new(py, Request(request))?.into_any(),
+        Event::BatchAbandoned { account, stream, batch, reason } => {
+            let batch = String::from_utf8_lossy(&batch).into_owned();
+            Py::new(py, BatchAbandoned { account, stream, batch, reason })?.into_any()
+        }
         Event::LogFull => Py::new(py, LogFull)?.into_any(),
         Event::Log { level, text } => {
             Py::new(py, LogLine { level: level.label(), text })?.into_any()

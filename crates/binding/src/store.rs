@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::StoreError;
+use keelback_jetstream::atomic::BatchLimits;
+
 use crate::policy::StreamTable;
 
 /// The streams of a server whose store is a directory.
@@ -295,6 +297,18 @@ impl Store {
 
     fn set_account_limits(&self, account: &str, memory: i64, file: i64) {
         self.0.set_account_limits(account, UsageLimits { memory, file });
+    }
+
+    #[pyo3(signature = (*, open_of_stream, open_of_all, messages, timeout_ns))]
+    fn set_batch_limits(
+        &self,
+        open_of_stream: usize,
+        open_of_all: usize,
+        messages: u64,
+        timeout_ns: u64,
+    ) {
+        let limits = BatchLimits { open_of_stream, open_of_all, messages, timeout_ns };
+        self.0.set_batch_limits(limits);
     }
 
     fn failure(&self, py: Python<'_>) -> String {

@@ -63,6 +63,17 @@ pub enum Event {
         /// The closed reason.
         reason: &'static str,
     },
+    /// A batch of messages was given up before it was complete.
+    BatchAbandoned {
+        /// Whose the stream is.
+        account: String,
+        /// Its name.
+        stream: String,
+        /// The batch's id.
+        batch: Vec<u8>,
+        /// As the advisory says it.
+        reason: &'static str,
+    },
     /// The log file reached its size; told once for each file.
     LogFull,
     /// Answer a request.
@@ -132,7 +143,8 @@ impl Events {
     /// Adds one.
     pub fn push(&self, event: Event) {
         let mut queue = lock(&self.queue);
-        if matches!(event, Event::Log { .. }) && queue.events.len() >= LOG_LINES_MAX {
+        let may_be_lost = matches!(event, Event::Log { .. } | Event::BatchAbandoned { .. });
+        if may_be_lost && queue.events.len() >= LOG_LINES_MAX {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -18,6 +18,7 @@ mod open;
 mod outgoing;
 mod restore;
 mod running;
+mod staging;
 mod tend;
 mod usage;
 
@@ -38,6 +39,7 @@ pub use calls::{CallError, FoundMessage, KeptStream, Name, NewStream, Served};
 
 pub use open::OpenError;
 use running::Running;
+use staging::Staging;
 use tend::Tended;
 use usage::Usage;
 
@@ -72,6 +74,7 @@ pub struct Streams<D: Disk + Clone> {
     /// All before it was applied.
     applied: Mutex<Position>,
     tended: Mutex<Tended>,
+    staging: Arc<Staging>,
     /// Of all streams.
     used: Arc<Usage>,
     /// Of each account's streams.

@@ -1,9 +1,33 @@
 //! What a publisher is answered.
 
-use keelback_store::stream::Outcome;
+use keelback_store::stream::{Body, Entry, Outcome};
+use keelback_wire::quote::quote;
 
+use crate::atomic;
 use crate::errors::{self, Refused, write_json};
 use crate::policy::Policy;
+
+/// Appends the answer to what became of an entry that has messages.
+pub fn answer(text: &mut Vec<u8>, policy: &Policy, entry: &Entry<'_>, outcome: &Outcome) {
+    match (entry, outcome) {
+        (Entry::Batch(batch), Outcome::Stored { seq }) => {
+            let last = batch.iter().last().map(|message| message.body);
+            let Some(Body::Held { headers, .. }) = last else { return };
+            let id = atomic::id(headers).unwrap_or_default();
+            write_batch(text, policy, *seq, id, batch.count().into());
+        }
+        _ => write(text, policy, outcome),
+    }
+}
+
+/// Appends the answer to a batch of so many messages.
+fn write_batch(text: &mut Vec<u8>, policy: &Policy, seq: u64, id: &[u8], count: u64) {
+    write_stored(text, policy, seq, b",\"batch\":");
+    text.extend_from_slice(quote(id).as_bytes());
+    text.extend_from_slice(b",\"count\":");
+    write_number(text, count);
+    text.push(b'}');
+}
 
 /// Appends the answer to what became of a message.
 pub fn write(text: &mut Vec<u8>, policy: &Policy, outcome: &Outcome) {

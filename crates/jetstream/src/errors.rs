@@ -33,6 +33,7 @@ errors! {
     message_too_long = 400, 10054, "message size exceeds maximum allowed";
     other_stream = 400, 10060, "expected stream does not match";
     headers_too_long = 400, 10097, "header size exceeds maximum allowed of 64k";
+    last_sequence_constant = 400, 10164, "wrong last sequence";
     sealed = 400, 10109, "invalid operation on sealed stream";
     ttl_invalid = 400, 10165, "invalid per-message TTL";
     ttl_disabled = 400, 10166, "per-message TTL is disabled";
@@ -40,6 +41,13 @@ errors! {
     counters_disabled = 400, 10168, "message counters is disabled";
     increment_invalid = 400, 10171, "message counter increment is invalid";
     atomic_disabled = 400, 10174, "atomic publish is disabled";
+    batch_sequence_missing = 400, 10175, "atomic publish sequence is missing";
+    batch_incomplete = 400, 10176, "atomic publish batch is incomplete";
+    batch_id_invalid = 400, 10179, "atomic publish batch ID is invalid";
+    batch_commit_invalid = 400, 10200, "atomic publish batch commit is invalid";
+    batch_has_duplicate =
+        400, 10201, "atomic publish batch contains duplicate message id";
+    atomic_too_many = 429, 10210, "atomic publish too many inflight";
     schedules_disabled = 400, 10188, "message schedules is disabled";
     last_subject_sequence_missing =
         400, 10193, "missing sequence for expected last sequence per subject";
@@ -47,6 +55,20 @@ errors! {
 
     scheduler_invalid = 400, 10212, "message schedules invalid scheduler";
     source_header = 400, 10227, "message stream source header is not allowed";
+}
+
+pub(crate) fn api_level_required() -> Refused {
+    Refused::new(412, 10185, b"JetStream minimum api level required".to_vec())
+}
+
+pub(crate) fn batch_too_large(messages_max: u64) -> Refused {
+    let text = format!("atomic publish batch is too large: {messages_max}");
+    Refused::new(400, 10199, text.into_bytes())
+}
+
+pub(crate) fn batch_header(name: &str) -> Refused {
+    let text = format!("atomic publish unsupported header used: {name}");
+    Refused::new(400, 10177, text.into_bytes())
 }
 
 pub(crate) fn store_failed(why: &str) -> Refused {
@@ -91,6 +113,9 @@ impl From<&Refusal> for Refused {
                 Self::new(400, 10070, [b"wrong last msg ID: ", &**last].concat())
             }
             Refusal::Failed => insufficient_resources(),
+            Refusal::BatchHasDuplicate => batch_has_duplicate(),
+            Refusal::BatchExpectsOfItself => last_sequence_constant(),
+            Refusal::BatchRollsUpItself { .. } => rollup_failed(&refusal.to_string()),
             other => store_failed(&other.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 //! No socket, no connection, no clock: times are arguments.
 
 pub mod ack;
+pub mod atomic;
 pub mod direct;
 mod duration;
 pub mod errors;

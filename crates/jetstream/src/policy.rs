@@ -26,6 +26,10 @@ pub struct Policy {
     pub allows_ttl: bool,
     /// How long a marker stays that tells of an expiry (seconds); 0 if there are none.
     pub marker_ttl_s: u64,
+    /// Messages may come in batches that are stored whole or not at all.
+    pub allows_atomic: bool,
+    /// Messages may come in batches that are acknowledged now and then.
+    pub allows_batched: bool,
     /// Messages may be asked for past the API.
     pub allows_direct: bool,
     /// Under which subjects messages are stored.
@@ -57,6 +61,8 @@ impl Policy {
             allows_rollup: false,
             allows_ttl: false,
             marker_ttl_s: 0,
+            allows_atomic: false,
+            allows_batched: false,
             allows_direct: false,
             transform: None,
             republish: None,

@@ -5,6 +5,8 @@
 //! [`Late`] refusal is the answer unless the state has another. Source: nats-server 2.15
 //! `server/stream.go`, `processJetStreamMsg`, for a server alone.
 
+mod staged;
+
 use std::borrow::Cow;
 
 use keelback_store::stream::{Body, Conditions, Lifetime, Message, Rollup, Storage};
@@ -12,6 +14,8 @@ use keelback_store::stream::{Body, Conditions, Lifetime, Message, Rollup, Storag
 use crate::errors::{self, Refused};
 use crate::headers::{self, find};
 use crate::policy::Policy;
+
+pub use staged::{check_atomic, read_staged};
 
 /// The longest record of a file stream, as nats-server counts it (bytes).
 const RECORD_BYTES_MAX: usize = 32 << 20;
@@ -113,11 +117,7 @@ pub fn read<'a>(
     }
     let transformed = policy.transform.as_ref().and_then(|it| it.transform(subject, random));
     let subject = transformed.map_or(Cow::Borrowed(subject), Cow::Owned);
-    if policy.storage == Storage::File
-        && 30 + subject.len() + headers.len() + payload.len() > RECORD_BYTES_MAX
-    {
-        return Err(errors::store_failed("message too large"));
-    }
+    check_record(policy, &subject, headers, payload)?;
     if policy.is_sealed {
         return Err(errors::sealed());
     }
@@ -138,14 +138,22 @@ pub fn read<'a>(
     Ok(proposal)
 }
 
+fn check_record(
+    policy: &Policy,
+    subject: &[u8],
+    headers: &[u8],
+    payload: &[u8],
+) -> Result<(), Refused> {
+    let bytes = 30 + subject.len() + headers.len() + payload.len();
+    let is_too_large = policy.storage == Storage::File && bytes > RECORD_BYTES_MAX;
+    if is_too_large { Err(errors::store_failed("message too large")) } else { Ok(()) }
+}
+
 impl Proposal<'_> {
     fn read_headers(&mut self, policy: &Policy) -> Result<(), Refused> {
         let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
         if memchr::memmem::find(&self.headers, b"\nNats-").is_none() {
             return Ok(());
-        }
-        if find(&self.headers, b"Nats-Batch-Id").is_some() {
-            return Err(errors::atomic_disabled());
         }
         if let Some(increment) = has(b"Nats-Incr") {
             let is_number = is_integer(increment);

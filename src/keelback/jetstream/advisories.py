@@ -86,6 +86,17 @@ def transfer(
     return f"{PREFIX}STREAM.{kind.upper()}.{stream}", gojson.to_json(event)
 
 
+def batch_abandoned(
+    stream: str, batch: str, reason: str, *, now_ns: int, domain: str = "", account: str = ""
+) -> tuple[str, bytes]:
+    """A batch was given up: subject and event. `account` is named to the system account alone."""
+    event = _event("stream_batch_abandoned", now_ns)
+    named = {"account": account, "stream": stream, "domain": domain}
+    event |= {key: value for key, value in named.items() if value}
+    event |= {"batch": batch, "reason": reason}
+    return f"{PREFIX}STREAM.BATCH_ABANDONED.{stream}", gojson.to_json(event)
+
+
 def new_id() -> str:
     """A unique name, of the form that nats-server's have."""
     return "".join(secrets.choice(_DIGITS) for _ in range(_ID_CHARS))

@@ -24,7 +24,6 @@ def check_supported(config: StreamConfig) -> None:
         "compression": config.compression != "none",
         "allow_msg_counter": config.allow_msg_counter,
         "allow_msg_schedules": config.allow_msg_schedules,
-        "allow_atomic": config.allow_atomic,
         "allow_batched": config.allow_batched,
         "persist_mode async": config.persist_mode == "async",
     }
@@ -56,6 +55,8 @@ def table_of(config: StreamConfig, domain: str = "") -> _core.StreamTable:
         allow_rollup=config.allow_rollup_hdrs and not config.deny_purge,
         allow_ttl=config.allow_msg_ttl,
         allow_direct=config.allow_direct,
+        allow_atomic=config.allow_atomic,
+        allow_batched=config.allow_batched,
         domain=domain,
         transform=None if transform is None else (transform.src, transform.dest),
         republish=None

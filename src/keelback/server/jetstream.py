@@ -53,6 +53,7 @@ class JetStream:
         message_bytes_max: the longest message.
         accounts: those that have JetStream, with what they may hold.
         others: those that have not, and are told so.
+        system_account: hears of what happens in the others.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class JetStream:
         message_bytes_max: int,
         accounts: Mapping[str, AccountJetStreamSettings],
         others: Sequence[str] = (),
+        system_account: str = "$SYS",
     ) -> None:
         self._plane = plane
         self._settings = settings
@@ -72,6 +74,7 @@ class JetStream:
         self._message_bytes_max = message_bytes_max
         self._transfers = Transfers(plane, log=plane.log, domain=settings.domain)
         self._others = others
+        self._system_account = system_account
         self._directory = _directory_of(settings)
         self._api: Api | None = None
         self._limits = ServerLimits(0, 0)
@@ -147,8 +150,11 @@ class JetStream:
             server_name=self._server_name,
         )
 
-    def handle(self, request: _core.Request) -> None:
+    def handle(self, request: _core.Request | _core.BatchAbandoned) -> None:
         """Answer a request, on another thread; on the control loop."""
+        if isinstance(request, _core.BatchAbandoned):
+            self._tell_abandoned(request)
+            return
         if request.subject.startswith(TRANSFERS_PREFIX):
             self._transfers.take(request.subject, request.reply, request.payload)
             return
@@ -202,6 +208,19 @@ class JetStream:
             domain=self._settings.domain,
         )
         plane.publish(account, advisories.AUDIT, event)
+
+    def _tell_abandoned(self, batch: _core.BatchAbandoned) -> None:
+        domain = self._settings.domain
+        for account, named in ((batch.account, ""), (self._system_account, batch.account)):
+            event = advisories.batch_abandoned(
+                batch.stream,
+                batch.batch,
+                batch.reason,
+                now_ns=time.time_ns(),
+                domain=domain,
+                account=named,
+            )
+            self._plane.publish(account, *event)
 
     def _client(self, request: _core.Request) -> dict[str, Any]:
         """Who asked, as far as it is known."""

@@ -352,6 +352,7 @@ class Lifecycle:
             message_bytes_max=settings.limits.max_payload,
             accounts=accounts,
             others=[name for name in declared if name not in (*accounts, settings.system_account)],
+            system_account=settings.system_account,
         )
         self._jetstream.open()
 

@@ -34,7 +34,7 @@ class Pump:
         plane: the core.
         authenticator: decides about CONNECT; None when the gate asks nothing.
         log: takes the lines that the core does not write itself; Python's `logging` without it.
-        answer: takes requests to subjects that Python serves; must not wait.
+        answer: takes requests to subjects that Python serves, and what streams tell; must not wait.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Pump:
         plane: _core.Plane,
         authenticator: Authenticator | None,
         log: LogOutput | None = None,
-        answer: Callable[[_core.Request], object] | None = None,
+        answer: Callable[[_core.Request | _core.BatchAbandoned], object] | None = None,
     ) -> None:
         self._plane = plane
         self._authenticator = authenticator
@@ -82,7 +82,7 @@ class Pump:
                 self._decide(event)
             elif isinstance(event, _core.LogLine):
                 self._forward(event)
-            elif isinstance(event, _core.Request):
+            elif isinstance(event, (_core.Request, _core.BatchAbandoned)):
                 if self._answer_request is not None:
                     self._answer_request(event)
             elif isinstance(event, _core.LogFull) and self._log is not None:

@@ -91,7 +91,9 @@ impl<D: Disk + Clone> Streams<D> {
                 let effects =
                     kept.apply_and_republish(entry.end(), &decoded, policy, worker, &mut outgoing);
                 if !reply.is_empty() && !policy.no_ack {
-                    outgoing.answer(reply, |text| ack::write(text, policy, &effects.outcome));
+                    outgoing.answer(reply, |text| {
+                        ack::answer(text, policy, &decoded, &effects.outcome);
+                    });
                 }
                 tell(origin, Ok(effects));
             }

@@ -147,7 +147,8 @@ impl<D: Disk + Clone> Streams<D> {
         };
         let account = self.hub.add_account(name.0);
         let counted = Counted::new(served.policy.storage, self.used_by(name.0), self.used.clone());
-        let running = Running::new(group, (account, name.1), served.policy.clone(), kept, counted);
+        let shared = (counted, self.staging.clone());
+        let running = Running::new(group, (account, name.1), served.policy.clone(), kept, shared);
         let running = Arc::new(running);
         if group != 0 {
             self.by_group
@@ -207,6 +208,9 @@ impl<D: Disk + Clone> Streams<D> {
             self.ask(&running, &Entry::Limit(limits))?;
         }
         running.set_policy(served.policy.clone());
+        if !served.policy.allows_atomic {
+            running.forget_batches();
+        }
         self.subscribe(&running, &served.subjects)
     }
 
@@ -221,6 +225,7 @@ impl<D: Disk + Clone> Streams<D> {
             self.change(&Change::Drop(running.group))?;
         }
         running.end_subscriptions();
+        running.forget_batches();
         self.by_name
             .write()
             .unwrap_or_else(PoisonError::into_inner)

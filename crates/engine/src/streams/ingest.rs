@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keelback_jetstream::ack;
+use keelback_jetstream::atomic;
 use keelback_jetstream::policy::Policy;
 use keelback_jetstream::publish::{self, Proposal};
 use keelback_store::disk::Disk;
@@ -25,8 +26,15 @@ pub(super) struct StreamReceiver<D: Disk + Clone> {
 impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
     fn receive(&self, worker: &mut Worker, received: &Received<'_>) {
         let policy = self.running.policy();
-        for Message { reply, headers, payload } in received.iter() {
+        for message in received.iter() {
             let subject = received.subject;
+            let Message { reply, headers, payload } = message;
+            if let Some(id) = atomic::id(headers)
+                && !reply.ends_with(b".$FI")
+            {
+                self.stage(worker, &policy, (subject, id), &message);
+                continue;
+            }
             let random = &mut || worker.next_random() as u32;
             match publish::read(&policy, subject, headers, payload, reply, random) {
                 Ok(mut proposal) => {
@@ -57,16 +65,26 @@ impl<D: Disk + Clone> StreamReceiver<D> {
             });
             return;
         }
-        let entry = Entry::Store(message);
+        self.propose_entry(worker, policy, &Entry::Store(message), reply);
+    }
+
+    /// Has an entry with messages applied, and answered.
+    pub(super) fn propose_entry(
+        &self,
+        worker: &mut Worker,
+        policy: &Policy,
+        entry: &Entry<'_>,
+        reply: &[u8],
+    ) {
         if self.running.is_in_memory() {
             let mut outgoing = Outgoing::default();
             let outcome = {
                 let mut kept = self.running.kept();
                 let at = Position::default();
-                kept.apply_and_republish(at, &entry, policy, worker, &mut outgoing).outcome
+                kept.apply_and_republish(at, entry, policy, worker, &mut outgoing).outcome
             };
             outgoing.publish_later(worker, &self.running);
-            self.answer(worker, policy, reply, |text| ack::write(text, policy, &outcome));
+            self.answer(worker, policy, reply, |text| ack::answer(text, policy, entry, &outcome));
             return;
         }
         if self.running.is_failing() {
@@ -75,14 +93,14 @@ impl<D: Disk + Clone> StreamReceiver<D> {
         }
         let proposals = worker.proposals(&self.proposer);
         let group = self.running.group;
-        // The longest message is far below the longest entry.
-        if proposals.entries.push_with(group, |body| encode(body, &entry)).is_ok() {
+        // The longest message, and the longest batch, are far below the longest entry.
+        if proposals.entries.push_with(group, |body| encode(body, entry)).is_ok() {
             proposals.origins.push(Origin::Publisher { reply_bytes: reply.len() as u32 });
             proposals.replies.extend_from_slice(reply);
         }
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         worker: &mut Worker,
         policy: &Policy,

@@ -62,6 +62,7 @@ impl<D: Disk + Clone> Streams<D> {
         }
         let Store { root, meta, mut streams, checkpointed, log, applied, damage, may_trim } = store;
         let (used, mut used_by) = (Arc::default(), UsageByAccount::new());
+        let staging = Arc::default();
         let mut by_group = HashMap::new();
         let mut by_name = HashMap::new();
         for record in meta.meta.streams() {
@@ -73,7 +74,9 @@ impl<D: Disk + Clone> Streams<D> {
             let of_account = used_by.entry(record.account.clone()).or_default().clone();
             let counted = Counted::new(Storage::File, of_account, Arc::clone(&used));
             let name = (account, &*record.name);
-            let running = Arc::new(Running::new(record.group, name, policy, kept, counted));
+            let staging = Arc::clone(&staging);
+            let running =
+                Arc::new(Running::new(record.group, name, policy, kept, (counted, staging)));
             by_group.insert(record.group, running.clone());
             by_name.insert((record.account.clone(), record.name.clone()), running);
         }
@@ -92,6 +95,7 @@ impl<D: Disk + Clone> Streams<D> {
             meta: Mutex::new(meta),
             applied: Mutex::new(applied),
             tended: Mutex::default(),
+            staging,
             used,
             used_by: Mutex::new(used_by),
             failure: Mutex::default(),

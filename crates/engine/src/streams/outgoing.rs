@@ -1,6 +1,8 @@
 //! What is published for a stream once its lock is free: answers, and messages again.
 
-use keelback_jetstream::policy::Policy;
+use std::collections::HashMap;
+
+use keelback_jetstream::policy::{Policy, Republish};
 use keelback_jetstream::republish::Place;
 use keelback_store::disk::Disk;
 use keelback_store::log::Position;
@@ -37,6 +39,23 @@ impl Outgoing {
         let header_bytes = (payload_at - headers_at) as u32;
         let payload_bytes = (self.text.len() - payload_at) as u32;
         self.lengths.push([subject.len() as u32, header_bytes, payload_bytes]);
+    }
+
+    /// Adds a message that was stored, as it is published again.
+    fn push_again(
+        &mut self,
+        republish: &Republish,
+        target: &[u8],
+        body: &Body<'_>,
+        at: &Place<'_>,
+    ) {
+        let Body::Held { headers, payload } = *body else { return };
+        let payload_again: &[u8] = if republish.headers_only { b"" } else { payload };
+        self.push(
+            target,
+            |text| republish.write_headers(text, headers, payload, at),
+            |text| text.extend_from_slice(payload_again),
+        );
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], Message<'_>)> {
@@ -87,26 +106,28 @@ impl<D: Disk + Clone> Kept<D> {
         worker: &mut Worker,
         outgoing: &mut Outgoing,
     ) -> Effects {
-        let (Some(republish), Entry::Store(message)) = (&policy.republish, entry) else {
-            return self.apply(behind, entry);
+        let Some(republish) = &policy.republish else { return self.apply(behind, entry) };
+        let messages: Vec<_> = match entry {
+            Entry::Store(message) => vec![*message],
+            Entry::Batch(batch) => batch.iter().collect(),
+            _ => return self.apply(behind, entry),
         };
-        let random = &mut || worker.next_random() as u32;
-        let Some(target) = republish.target(message.subject, random) else {
-            return self.apply(behind, entry);
-        };
-        let last_seq = self.stream().last_seq_matching(message.subject).unwrap_or(0);
+        let mut last_seqs: HashMap<&[u8], u64> = HashMap::new();
+        for message in &messages {
+            let subject = message.subject;
+            let last_seq = || self.stream().last_seq_matching(subject).unwrap_or(0);
+            last_seqs.entry(subject).or_insert_with(last_seq);
+        }
         let effects = self.apply(behind, entry);
-        if let (Outcome::Stored { seq }, Body::Held { headers, payload }) =
-            (&effects.outcome, &message.body)
-        {
+        let Outcome::Stored { seq: last } = effects.outcome else { return effects };
+        let random = &mut || worker.next_random() as u32;
+        for (seq, message) in (last + 1 - messages.len() as u64..).zip(&messages) {
             let (name, subject, time_ns) = (&*policy.name, message.subject, message.time_ns);
-            let at = Place { name, subject, seq: *seq, last_seq, time_ns };
-            let payload_again: &[u8] = if republish.headers_only { b"" } else { payload };
-            outgoing.push(
-                &target,
-                |text| republish.write_headers(text, headers, payload, &at),
-                |text| text.extend_from_slice(payload_again),
-            );
+            let last_seq = last_seqs.insert(subject, seq).unwrap_or(0);
+            if let Some(target) = republish.target(subject, random) {
+                let at = Place { name, subject, seq, last_seq, time_ns };
+                outgoing.push_again(republish, &target, &message.body, &at);
+            }
         }
         effects
     }

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use keelback_jetstream::atomic::Batches;
 use keelback_jetstream::policy::Policy;
 use keelback_store::disk::Disk;
 use keelback_store::durable::Durable;
@@ -12,6 +13,7 @@ use keelback_store::log::Position;
 use keelback_store::stream::{Content, Effects, Entry, Limits, Outcome, Refusal, Storage, Stream};
 
 use super::calls::{CallError, FoundMessage};
+use super::staging::Staging;
 use super::usage::{Counted, Exceeded};
 use crate::account::Account;
 use crate::lock;
@@ -138,6 +140,10 @@ pub(super) struct Running<D: Disk + Clone> {
     policy: RwLock<Arc<Policy>>,
     kept: Mutex<Kept<D>>,
     counted: Counted,
+    /// What the batches of all streams take.
+    pub(super) staging: Arc<Staging>,
+    /// Those that are not complete.
+    pub(super) batches: Mutex<Batches>,
     /// Its disk takes nothing: it refuses messages.
     is_failing: AtomicBool,
     /// What it takes, by subject.
@@ -150,7 +156,7 @@ impl<D: Disk + Clone> Running<D> {
         (account, name): (Arc<Account>, &str),
         policy: Policy,
         kept: Kept<D>,
-        counted: Counted,
+        (counted, staging): (Counted, Arc<Staging>),
     ) -> Self {
         counted.set(kept.stream().bytes());
         Self {
@@ -158,6 +164,8 @@ impl<D: Disk + Clone> Running<D> {
             account,
             name: name.to_owned(),
             counted,
+            staging,
+            batches: Mutex::default(),
             policy: RwLock::new(Arc::new(policy)),
             kept: Mutex::new(kept),
             is_failing: AtomicBool::new(false),

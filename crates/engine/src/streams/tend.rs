@@ -37,6 +37,7 @@ impl<D: Disk + Clone> Streams<D> {
     pub fn tend(&self, now_ns: u64) {
         for running in self.all() {
             self.expire(&running, now_ns);
+            running.give_up_batches(&self.hub, now_ns);
         }
         if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
             committer.sync();

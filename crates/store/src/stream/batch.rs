@@ -92,10 +92,25 @@ impl Stream {
     ///
     /// Source: nats-server 2.15 `server/jetstream_batching.go`.
     pub fn check_batch(&self, batch: Batch<'_>) -> Option<Refusal> {
+        self.check_messages(batch, batch.count())
+    }
+
+    /// As `check_batch`, for a batch the last message of which will be refused: only its conditions
+    /// are looked at.
+    pub fn check_refused_batch(&self, batch: Batch<'_>) -> Option<Refusal> {
+        self.check_messages(batch, batch.count().saturating_sub(1))
+    }
+
+    /// The first `limited` of them are held against the limits as well.
+    fn check_messages(&self, batch: Batch<'_>, limited: u32) -> Option<Refusal> {
         let mut staged = Staged::default();
-        batch.iter().find_map(|message| {
+        (0..).zip(batch.iter()).find_map(|(number, message)| {
             let refusal = self.check_conditions(&message, &mut staged);
-            refusal.or_else(|| self.check_limits(&message, &mut staged))
+            if number < limited {
+                refusal.or_else(|| self.check_limits(&message, &mut staged))
+            } else {
+                refusal
+            }
         })
     }
 

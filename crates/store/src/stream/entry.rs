@@ -258,7 +258,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Failed => "the disk takes nothing",
-            Self::WrongLastSequence { .. } => "wrong last sequence",
+            Self::WrongLastSequence { .. } | Self::BatchExpectsOfItself => "wrong last sequence",
             Self::WrongLastMsgId { .. } => "wrong last msg ID",
             Self::MsgsMax => "maximum messages exceeded",
             Self::BytesMax => "maximum bytes exceeded",
@@ -266,7 +266,6 @@ impl fmt::Display for Refusal {
             Self::MessageTooLarge => "message too large",
             Self::NoSequenceLeft => "no sequence left",
             Self::BatchHasDuplicate => "the batch has a duplicate",
-            Self::BatchExpectsOfItself => "wrong last sequence",
             Self::BatchRollsUpItself { all: false } => "batch rollup sub invalid",
             Self::BatchRollsUpItself { all: true } => "batch rollup all invalid",
         })

@@ -52,7 +52,7 @@ impl Author {
             },
             3..6 => Own::Expire { now_ns: time_ns + self.dice.below(20) },
             6 => Own::Limit(self.limits()),
-            39 => Own::batch((0..1 + self.dice.below(6)).map(|_| self.message(time_ns)).collect()),
+            39 => Own::batch((0..=self.dice.below(6)).map(|_| self.message(time_ns)).collect()),
             7..16 => Own::Remove { seq, is_secure: self.may_erase && self.dice.below(4) == 0 },
             _ => self.message(time_ns),
         }

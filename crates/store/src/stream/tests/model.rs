@@ -183,11 +183,11 @@ impl Model {
             return None;
         }
         let held = (self.messages.len() + before.len()) as u64 + 1;
-        let size = |message: &Message<'_>| {
-            self.storage.message_bytes(message.subject, &message.body)
-        };
+        let size =
+            |message: &Message<'_>| self.storage.message_bytes(message.subject, &message.body);
         let bytes = self.bytes() + before.iter().map(size).sum::<u64>() + size(message);
-        let of_subject = self.of(text).len() + before.iter().filter(|it| it.subject == text).count();
+        let of_subject =
+            self.of(text).len() + before.iter().filter(|it| it.subject == text).count();
         if msgs_max > 0 && held > msgs_max {
             return Some(Refusal::MsgsMax);
         }
