@@ -477,7 +477,12 @@ class Store:
         """
 
     def set_batch_limits(
-        self, *, open_of_stream: int, open_of_all: int, messages: int, timeout_ns: int
+        self,
+        *,
+        open_of_stream: int | None = None,
+        open_of_all: int | None = None,
+        messages: int,
+        timeout_ns: int,
     ) -> None:
         """How many batches may be incomplete, of how many messages, how long without one."""
 

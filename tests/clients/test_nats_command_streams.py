@@ -67,6 +67,15 @@ def test_backup_and_restore(nats: NatsCommand, tmp_path: Path) -> None:
     assert '"ORDERS" already exist' in again
 
 
+def test_bench_publishing_into_a_stream(nats: NatsCommand) -> None:
+    sync = ("bench", "js", "pub", "sync", "bench", "--create", "--msgs", "500", "--no-progress")
+    assert "msgs/sec" in nats.run(*sync)
+    many = ("bench", "js", "pub", "async", "bench", "--msgs", "20000", "--no-progress")
+    assert "msgs/sec" in nats.run(*many)
+    info = json.loads(nats.run("stream", "info", "benchstream", "--json"))
+    assert info["state"]["messages"] == 20_500
+
+
 def test_a_key_value_bucket_without_a_watcher(nats: NatsCommand) -> None:
     nats.run("kv", "add", "CONFIG", "--history", "3")
     nats.run("kv", "put", "CONFIG", "a", "1")

@@ -144,6 +144,106 @@ def atomic(storage: str) -> list[Step]:
     ]
 
 
+Fast = tuple[str, str, tuple[str, ...]]
+"""A message of a fast batch: its subject, the control in its reply, its headers."""
+
+FAST: Final[tuple[Fast, ...]] = tuple(
+    (subject, control, tuple(lines))
+    for subject, control, *lines in (
+        ("a.a", "one.2.fail.1.0"),
+        ("a.a", "one.2.fail.2.1"),
+        ("a.a", "one.2.fail.3.1"),
+        ("a.b", "one.2.fail.4.2"),
+        ("a.a", "one.2.fail.5.1"),
+        ("a.a", "once.9.fail.1.2"),
+        ("a.a", "eob.9.ok.1.0"),
+        ("a.a", "eob.9.ok.2.1"),
+        ("a.a", "eob.9.ok.3.3"),
+        ("a.a", "gap.9.fail.1.0"),
+        ("a.a", "gap.9.fail.3.1"),
+        ("a.a", "gap.9.fail.4.1"),
+        ("a.a", "gaps.9.ok.1.0"),
+        ("a.a", "gaps.9.ok.5.1"),
+        ("a.a", "gaps.9.ok.4.1"),
+        ("a.a", "back.9.ok.1.0"),
+        ("a.a", "back.9.ok.1.1"),
+        ("a.a", "again.9.fail.1.0"),
+        ("a.a", "again.9.fail.1.0"),
+        ("a.a", "ping.1.ok.1.0"),
+        ("a.a", "ping.1.ok.1.4"),
+        ("a.a", "ping.1.ok.3.4"),
+        ("a.a", "ping.1.ok.4.1"),
+        ("a.a", "ping.1.ok.5.3"),
+        ("a.a", "unknown.1.ok.2.4"),
+        ("a.a", "fresh.1.ok.1.4"),
+        ("a.a", "fresh.1.ok.2.3"),
+        ("a.a", "pinged.1.fail.1.0"),
+        ("a.a", "pinged.1.fail.2.4"),
+        ("a.a", "pinged.1.fail.2.1"),
+        ("a.a", "unknown.9.ok.2.1"),
+        ("a.a", "x" * 65 + ".9.ok.1.0"),
+        ("a.a", "bad.9.maybe.1.0"),
+        ("a.a", "bad.9.ok.0.0"),
+        ("a.a", "bad.9.ok.1.5"),
+        ("a.a", "bad.9.ok.1.1"),
+        ("a.a", "bad.9.ok.1.3"),
+        ("a.a", "flow.x.ok.1.0"),
+        ("a.a", "flow.x.ok.2.3"),
+        ("a.a", "level.9.ok.1.0", "Nats-Required-Api-Level: 2"),
+        ("a.a", "level.9.ok.2.1", "Nats-Required-Api-Level: 9"),
+        ("a.a", "level.9.ok.3.1"),
+        ("a.a", "ids.1.fail.1.0", "Nats-Msg-Id: 1"),
+        ("a.a", "ids.1.fail.2.1", "Nats-Msg-Id: 1"),
+        ("a.a", "ids.1.fail.3.1", "Nats-Msg-Id: 2"),
+        ("a.a", "ids.1.fail.4.2", "Nats-Msg-Id: 2"),
+        ("a.a", "known.1.fail.1.2", "Nats-Msg-Id: 2"),
+        ("a.a", "known.1.ok.1.2", "Nats-Msg-Id: 2"),
+        ("a.a", "known.1.fail.1.0", "Nats-Msg-Id: 2"),
+        ("a.a", "known.1.fail.2.2"),
+        ("a.a", "last.1.fail.1.0", "Nats-Expected-Last-Sequence: 1"),
+        ("a.a", "last.1.fail.1.0"),
+        ("a.a", "last.1.fail.2.1", "Nats-Expected-Last-Sequence: 1"),
+        ("a.a", "last.1.fail.3.1"),
+        ("a.a", "last.1.ok.1.0"),
+        ("a.a", "last.1.ok.2.1", "Nats-Expected-Last-Sequence: 1"),
+        ("a.a", "last.1.ok.3.1", "Nats-Expected-Last-Subject-Sequence: 1"),
+        ("a.a", "last.1.ok.4.2", "Nats-Expected-Stream: B"),
+        ("a.a", "roll.1.ok.1.0", "Nats-Rollup: sub"),
+        ("a.a", "roll.1.ok.2.1", "Nats-Rollup: all"),
+        ("a.a", "roll.1.ok.3.2", "Nats-Rollup: x"),
+        ("a.a", "two.4.ok.1.0"),
+        ("a.a", "three.4.ok.1.0"),
+        *(("a.a", f"two.4.ok.{sequence}.1") for sequence in range(2, 20)),
+        *(("a.a", f"three.4.ok.{sequence}.1") for sequence in range(2, 20)),
+        ("a.a", "two.4.ok.20.3"),
+        ("a.a", "three.4.ok.20.2"),
+        ("a.a", "long.65535.ok.1.0"),
+        *(("a.a", f"long.65535.ok.{sequence}.1") for sequence in range(2, 1010)),
+        ("a.a", "long.65535.ok.1010.3"),
+        ("n.a", "off.9.ok.1.0"),
+        ("s.a", "small.9.ok.1.0", "A: " + "x" * 100),
+        ("s.a", "small.9.ok.1.0"),
+        ("s.a", "small.9.ok.2.1"),
+        ("s.a", "small.9.ok.3.1"),
+        ("s.a", "small.9.ok.4.3"),
+        ("s.a", "full.9.fail.1.0"),
+        ("q.a", "quiet.1.ok.1.0"),
+        ("q.a", "quiet.1.ok.2.3"),
+    )
+)
+
+
+def fast_streams(storage: str) -> list[Step]:
+    """The streams of `FAST`."""
+    full = {"max_msgs": 2, "discard": "new", "max_msg_size": 100}
+    return [
+        create("A", subjects=["a.>"], storage=storage, allow_batched=True, allow_rollup_hdrs=True),
+        create("N", subjects=["n.>"], storage=storage),
+        create("S", subjects=["s.>"], storage=storage, allow_batched=True, **full),
+        create("Q", subjects=["q.>"], storage=storage, allow_batched=True, no_ack=True),
+    ]
+
+
 _HEADERS: Final = (
     "Nats-Msg-Id: {}",
     "Nats-Expected-Last-Sequence: {}",
@@ -154,6 +254,34 @@ _HEADERS: Final = (
     "Nats-TTL: 0",
     "Nats-Expected-Stream: A",
 )
+
+
+def random_fast(seed: int) -> list[Fast]:
+    """Messages of fast batches from a seed."""
+    dice = random.Random(seed)
+    batches: list[list[Fast]] = []
+    for batch in range(3):
+        gap = dice.choice(("ok", "fail"))
+        found: list[Fast] = []
+        batches.append(found)
+        flow, length = dice.randrange(1, 6), dice.randrange(1, 14)
+        for sequence in range(1, length + 1):
+            if dice.random() < 0.1:
+                continue
+            operation = 0 if sequence == 1 else 1
+            if sequence == length:
+                operation = dice.choice((1, 2, 2, 3)) if sequence > 1 else dice.choice((0, 2))
+            elif dice.random() < 0.1:
+                operation = 4
+            chosen = dice.sample(_HEADERS, dice.choice((0, 0, 0, 1, 1, 2)))
+            lines = tuple(line.format(dice.randrange(12)) for line in chosen)
+            control = f"{seed}-{batch}.{flow}.{gap}.{sequence}.{operation}"
+            found.append((f"a.{dice.randrange(3)}", control, lines))
+    # Batches beside each other, each in its order.
+    mixed: list[Fast] = []
+    while any(batches):
+        mixed.append(dice.choice([batch for batch in batches if batch]).pop(0))
+    return mixed
 
 
 def random_batches(seed: int, storage: str) -> list[Step]:

@@ -38,6 +38,8 @@ class Session:
 
     def __init__(self, host: str, port: int, *, user: str = "") -> None:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
+        # One message after the other: none waits for an acknowledgement of TCP.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self._socket.makefile("rb")
         self._number = 0
         self.heard: list[tuple[str, Answer]] = []
@@ -78,9 +80,15 @@ class Session:
         while self._input.readline() != b"PONG\r\n":
             pass
 
+    def publish(self, subject: str, payload: bytes, headers: bytes, reply: str) -> None:
+        """Publish with a reply subject of one's own: see `listen`."""
+        self._write(subject, payload, headers, reply)
+
     def _publish(self, subject: str, payload: bytes, headers: bytes) -> None:
         self._number += 1
-        reply = f"{self._inbox}.{self._number}"
+        self._write(subject, payload, headers, f"{self._inbox}.{self._number}")
+
+    def _write(self, subject: str, payload: bytes, headers: bytes, reply: str) -> None:
         if headers:
             block = b"NATS/1.0\r\n" + headers + b"\r\n"
             sizes = f"{len(block)} {len(block) + len(payload)}"

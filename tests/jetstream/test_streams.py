@@ -18,7 +18,7 @@ from tests.jetstream.session import Answer, Session
 from tests.support.servers import ServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 SESSIONS: Final = int(os.environ.get("KEELBACK_SESSIONS", "60"))
 FIRST_SEED: Final = int(os.environ.get("KEELBACK_SEED", "1"))
@@ -111,3 +111,48 @@ def test_both_servers_take_random_batches_alike(storage: str, tmp_path: Path) ->
             expected, found = answers(theirs, steps), answers(mine, steps)
             for one, other in zip(expected, found, strict=True):
                 assert other == one, f"seed {seed}"
+
+
+def told(session: Session, messages: Iterable[batch_scripts.Fast]) -> list[object]:
+    """What the publisher of fast batches is told of each message."""
+    session.listen("fast.>")
+    found: list[object] = []
+    for subject, control, lines in messages:
+        session.publish(subject, b"x", scripts.headers(*lines), f"fast.{control}.$FI")
+        # What comes before the answer to a message behind it is all that comes.
+        fence = session.ask(f"{subject.split('.')[0]}.fence", b"") if subject[0] != "q" else None
+        found.append((control, [each.payload for _, each in session.heard], fence))
+        session.heard.clear()
+    return found
+
+
+@pytest.mark.parametrize("storage", ["file", "memory"])
+def test_both_servers_tell_publishers_of_fast_batches_the_same(
+    storage: str, tmp_path: Path
+) -> None:
+    steps = batch_scripts.fast_streams(storage)
+    with genuine(tmp_path / "genuine") as session:
+        answers(session, steps)
+        expected = told(session, batch_scripts.FAST)
+    with ours(tmp_path / "ours") as session:
+        answers(session, steps)
+        found = told(session, batch_scripts.FAST)
+    for one, other in zip(expected, found, strict=True):
+        assert other == one
+
+
+@pytest.mark.parametrize("storage", ["file", "memory"])
+def test_both_servers_take_random_fast_batches_alike(storage: str, tmp_path: Path) -> None:
+    with genuine(tmp_path / "genuine") as theirs, ours(tmp_path / "ours") as mine:
+        for seed in range(FIRST_SEED, FIRST_SEED + SESSIONS):
+            messages = batch_scripts.random_fast(seed)
+            steps = batch_scripts.fast_streams(storage)[:1]
+            assert answers(mine, steps) == answers(theirs, steps)
+            expected, found = told(theirs, messages), told(mine, messages)
+            for one, other in zip(expected, found, strict=True):
+                assert other == one, f"seed {seed}"
+            ends = [
+                scripts.api("STREAM.INFO.A", subjects_filter=">"),
+                scripts.api("STREAM.DELETE.A"),
+            ]
+            assert answers(mine, ends) == answers(theirs, ends), f"seed {seed}"

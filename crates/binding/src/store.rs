@@ -299,11 +299,11 @@ impl Store {
         self.0.set_account_limits(account, UsageLimits { memory, file });
     }
 
-    #[pyo3(signature = (*, open_of_stream, open_of_all, messages, timeout_ns))]
+    #[pyo3(signature = (*, open_of_stream=None, open_of_all=None, messages, timeout_ns))]
     fn set_batch_limits(
         &self,
-        open_of_stream: usize,
-        open_of_all: usize,
+        open_of_stream: Option<usize>,
+        open_of_all: Option<usize>,
         messages: u64,
         timeout_ns: u64,
     ) {

@@ -61,6 +61,9 @@ impl Worker {
         if self.proposed.origins.is_empty() {
             return;
         }
+        if std::mem::take(&mut self.answers_first) {
+            self.flush(&[]);
+        }
         let proposals = std::mem::take(&mut self.proposed);
         if let Some(proposer) = &self.proposer {
             proposer.propose(proposals);

@@ -171,6 +171,8 @@ pub struct Worker {
     pub(crate) matched: Matched<SubRef>,
     pub(crate) own: Own,
     pub(crate) proposed: Proposals,
+    /// What is staged goes out before what was proposed is handed over.
+    pub(crate) answers_first: bool,
     pub(crate) proposer: Option<Arc<dyn Proposer>>,
     /// Match results asked for since they were last counted, and those that the cache had.
     lookups: u64,
@@ -209,6 +211,7 @@ impl Worker {
             matched: Matched::default(),
             own: Own::default(),
             proposed: Proposals::default(),
+            answers_first: false,
             proposer: None,
             lookups: 0,
             hits: 0,

@@ -21,8 +21,23 @@ pub fn answer(text: &mut Vec<u8>, policy: &Policy, entry: &Entry<'_>, outcome: &
 }
 
 /// Appends the answer to a batch of so many messages.
-fn write_batch(text: &mut Vec<u8>, policy: &Policy, seq: u64, id: &[u8], count: u64) {
+pub(crate) fn write_batch(text: &mut Vec<u8>, policy: &Policy, seq: u64, id: &[u8], count: u64) {
     write_stored(text, policy, seq, b",\"batch\":");
+    text.extend_from_slice(quote(id).as_bytes());
+    text.extend_from_slice(b",\"count\":");
+    write_number(text, count);
+    text.push(b'}');
+}
+
+/// Appends the answer to a batch the only message of which has an id that is known.
+pub(crate) fn write_duplicate_batch(
+    text: &mut Vec<u8>,
+    policy: &Policy,
+    seq: u64,
+    id: &[u8],
+    count: u64,
+) {
+    write_stored(text, policy, seq, b",\"duplicate\": true,\"batch\":");
     text.extend_from_slice(quote(id).as_bytes());
     text.extend_from_slice(b",\"count\":");
     write_number(text, count);

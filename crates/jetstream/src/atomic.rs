@@ -82,17 +82,7 @@ pub fn read<'a>(
     bytes: usize,
     exceeded: Option<Exceeded>,
 ) -> Result<Head<'a>, Refused> {
-    if policy.is_sealed {
-        return Err(errors::sealed());
-    }
-    match exceeded {
-        Some(Exceeded::Server) => return Err(errors::insufficient_resources()),
-        Some(Exceeded::Account) => return Err(errors::account_resources_exceeded()),
-        None => {}
-    }
-    if policy.message_bytes_max.is_some_and(|max| bytes > max) {
-        return Err(errors::message_too_long());
-    }
+    check_message(policy, bytes, exceeded)?;
     if !policy.allows_atomic {
         return Err(errors::atomic_disabled());
     }
@@ -106,8 +96,30 @@ pub fn read<'a>(
         b"eob" => Commit::EndOfBatch,
         _ => Commit::Invalid,
     });
-    let level = find(headers, API_LEVEL).filter(|level| !level.is_empty());
-    Ok(Head { id, sequence, commit, is_beyond: level.is_some_and(is_beyond) })
+    Ok(Head { id, sequence, commit, is_beyond: asks_beyond(headers) })
+}
+
+/// Whether a message asks for an API that this server has not.
+pub fn asks_beyond(headers: &[u8]) -> bool {
+    find(headers, API_LEVEL).filter(|level| !level.is_empty()).is_some_and(is_beyond)
+}
+
+/// What is checked of each message of a batch, of whatever kind.
+pub(crate) fn check_message(
+    policy: &Policy,
+    bytes: usize,
+    exceeded: Option<Exceeded>,
+) -> Result<(), Refused> {
+    if policy.is_sealed {
+        return Err(errors::sealed());
+    }
+    match exceeded {
+        Some(Exceeded::Server) => return Err(errors::insufficient_resources()),
+        Some(Exceeded::Account) => return Err(errors::account_resources_exceeded()),
+        None => {}
+    }
+    let is_too_long = policy.message_bytes_max.is_some_and(|max| bytes > max);
+    if is_too_long { Err(errors::message_too_long()) } else { Ok(()) }
 }
 
 fn sequence(digits: &[u8]) -> Option<u64> {
@@ -125,13 +137,16 @@ pub fn stored(headers: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     headers::without(headers, API_LEVEL)
 }
 
+const OPEN_OF_STREAM: usize = 50;
+const OPEN_OF_ALL: usize = 1000;
+
 /// How many batches there may be, and how large.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// That are not complete, of a stream.
-    pub open_of_stream: usize,
+    /// That are not complete, of a stream; as many as usual if it is not said.
+    pub open_of_stream: Option<usize>,
     /// That are not complete, of the server.
-    pub open_of_all: usize,
+    pub open_of_all: Option<usize>,
     /// In one batch (count).
     pub messages: u64,
     /// Without a message for so long a batch is abandoned.
@@ -140,7 +155,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { open_of_stream: 50, open_of_all: 1000, messages: 1000, timeout_ns: 10_000_000_000 }
+        Self { open_of_stream: None, open_of_all: None, messages: 1000, timeout_ns: 10_000_000_000 }
     }
 }
 
@@ -233,7 +248,9 @@ impl Batches {
                 return Added::Refused(refused, None);
             }
             let count = self.open.len() + 1;
-            if count > limits.open_of_stream || others.count + count > limits.open_of_all {
+            let of_stream = limits.open_of_stream.unwrap_or(OPEN_OF_STREAM);
+            let of_all = limits.open_of_all.unwrap_or(OPEN_OF_ALL);
+            if count > of_stream || others.count + count > of_all {
                 return Added::Refused(errors::atomic_too_many(), None);
             }
             self.open.insert(head.id.to_vec(), Open::default());

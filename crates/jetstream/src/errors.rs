@@ -53,6 +53,10 @@ errors! {
         400, 10193, "missing sequence for expected last sequence per subject";
     batch_disabled = 400, 10205, "batch publish is disabled";
 
+    batch_pattern_invalid = 400, 10206, "batch publish pattern is invalid";
+    fast_id_invalid = 400, 10207, "batch publish ID is invalid";
+    fast_id_unknown = 400, 10208, "batch publish ID unknown";
+    fast_too_many = 429, 10211, "batch publish too many inflight";
     scheduler_invalid = 400, 10212, "message schedules invalid scheduler";
     source_header = 400, 10227, "message stream source header is not allowed";
 }
@@ -89,15 +93,19 @@ impl Refused {
         self.code
     }
 
-    /// Appends the answer of the stream `name`.
-    pub fn write(&self, text: &mut Vec<u8>, name: &str) {
-        let head = format!(
-            r#"{{"error":{{"code":{},"err_code":{},"description":"#,
-            self.code, self.err_code
-        );
+    /// Appends the error alone.
+    pub(crate) fn write_error(&self, text: &mut Vec<u8>) {
+        let head = format!(r#"{{"code":{},"err_code":{},"description":"#, self.code, self.err_code);
         text.extend_from_slice(head.as_bytes());
         write_json(text, &self.description);
-        text.extend_from_slice(br#"},"stream":"#);
+        text.push(b'}');
+    }
+
+    /// Appends the answer of the stream `name`.
+    pub fn write(&self, text: &mut Vec<u8>, name: &str) {
+        text.extend_from_slice(br#"{"error":"#);
+        self.write_error(text);
+        text.extend_from_slice(br#","stream":"#);
         write_json(text, name.as_bytes());
         text.extend_from_slice(br#","seq":0}"#);
     }

@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod direct;
 mod duration;
 pub mod errors;
+pub mod fast;
 pub mod headers;
 pub mod policy;
 pub mod publish;

@@ -71,6 +71,15 @@ impl Proposal<'_> {
         self.refuse_late(errors::account_resources_exceeded(), true);
     }
 
+    /// Whether the stream may refuse it for another message.
+    pub fn has_conditions(&self) -> bool {
+        let asked = &self.asked;
+        let by_id = find(&self.headers, b"Nats-Expected-Last-Msg-Id");
+        asked.last_seq.is_some()
+            || asked.last_subject_seq.is_some()
+            || by_id.is_some_and(|id| !id.is_empty())
+    }
+
     /// The message, for a stream to apply.
     pub fn message(&self, time_ns: u64) -> Message<'_> {
         let header = |name| find(&self.headers, name).unwrap_or_default();
@@ -108,13 +117,8 @@ pub fn read<'a>(
     subject: &'a [u8],
     headers: &'a [u8],
     payload: &'a [u8],
-    reply: &[u8],
     random: &mut dyn FnMut() -> u32,
 ) -> Result<Proposal<'a>, Refused> {
-    if reply.ends_with(b".$FI") {
-        // nats-server looks whether it is a batch before anything else.
-        return Err(errors::batch_disabled());
-    }
     let transformed = policy.transform.as_ref().and_then(|it| it.transform(subject, random));
     let subject = transformed.map_or(Cow::Borrowed(subject), Cow::Owned);
     check_record(policy, &subject, headers, payload)?;

@@ -24,7 +24,6 @@ def check_supported(config: StreamConfig) -> None:
         "compression": config.compression != "none",
         "allow_msg_counter": config.allow_msg_counter,
         "allow_msg_schedules": config.allow_msg_schedules,
-        "allow_batched": config.allow_batched,
         "persist_mode async": config.persist_mode == "async",
     }
     for what, is_asked in missing.items():

@@ -4,6 +4,7 @@ use std::iter::Peekable;
 use std::sync::{Arc, PoisonError};
 
 use keelback_jetstream::ack;
+use keelback_jetstream::fast;
 use keelback_store::commit::Outcome;
 use keelback_store::disk::Disk;
 use keelback_store::log::{self, Entries, LogError};
@@ -79,6 +80,7 @@ impl<D: Disk + Clone> Streams<D> {
                 continue;
             }
             let running = self.running_group(group);
+            let mut released = Vec::new();
             let mut kept = running.as_ref().map(|running| (running.kept(), running.policy()));
             while let Some((entry, origin)) = each.next_if(|(entry, _)| entry.group == group) {
                 let reply = reply_of(&origin, &mut replies);
@@ -90,7 +92,12 @@ impl<D: Disk + Clone> Streams<D> {
                 };
                 let effects =
                     kept.apply_and_republish(entry.end(), &decoded, policy, worker, &mut outgoing);
-                if !reply.is_empty() && !policy.no_ack {
+                if let Some(running) = running.as_ref().filter(|_| fast::is_fast(reply)) {
+                    let stream = kept.stream();
+                    let at = (reply, &decoded);
+                    outgoing.tell(reply, running.decided(policy, at, &effects.outcome, stream));
+                    released.push(reply);
+                } else if !reply.is_empty() && !policy.no_ack {
                     outgoing.answer(reply, |text| {
                         ack::answer(text, policy, &decoded, &effects.outcome);
                     });
@@ -103,9 +110,12 @@ impl<D: Disk + Clone> Streams<D> {
                     self.tell_failure(running, why);
                 }
             }
-            drop(kept);
-            if let Some(running) = running {
+            let policy = kept.map(|(_, policy)| policy);
+            if let (Some(running), Some(policy)) = (running, policy) {
                 outgoing.publish(worker, &running);
+                for reply in released {
+                    self.take_released(worker, &running, &policy, reply);
+                }
             }
         }
     }
@@ -124,7 +134,16 @@ impl<D: Disk + Clone> Streams<D> {
             tell(origin, Err(error.to_string()));
             let Some(running) = self.running_group(entry.group) else { continue };
             let policy = running.policy();
-            if !reply.is_empty() && !policy.no_ack {
+            if fast::is_fast(reply) {
+                let entry = stream::decode(entry.body).unwrap_or(stream::Entry::Remove { seq: 0 });
+                let outcome = stream::Outcome::Refused(stream::Refusal::Failed);
+                let kept = running.kept();
+                let told = running.decided(&policy, (reply, &entry), &outcome, kept.stream());
+                drop(kept);
+                outgoing.tell(reply, told);
+                outgoing.publish(worker, &running);
+                self.take_released(worker, &running, &policy, reply);
+            } else if !reply.is_empty() && !policy.no_ack {
                 outgoing.answer(reply, |text| ack::write_unsafe(text, &policy, is_busy));
                 outgoing.publish(worker, &running);
             }

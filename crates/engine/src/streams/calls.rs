@@ -211,6 +211,9 @@ impl<D: Disk + Clone> Streams<D> {
         if !served.policy.allows_atomic {
             running.forget_batches();
         }
+        if !served.policy.allows_batched {
+            running.forget_fast();
+        }
         self.subscribe(&running, &served.subjects)
     }
 
@@ -226,6 +229,7 @@ impl<D: Disk + Clone> Streams<D> {
         }
         running.end_subscriptions();
         running.forget_batches();
+        running.forget_fast();
         self.by_name
             .write()
             .unwrap_or_else(PoisonError::into_inner)

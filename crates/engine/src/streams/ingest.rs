@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use keelback_jetstream::ack;
 use keelback_jetstream::atomic;
+use keelback_jetstream::fast;
 use keelback_jetstream::policy::Policy;
 use keelback_jetstream::publish::{self, Proposal};
 use keelback_store::disk::Disk;
 use keelback_store::log::Position;
-use keelback_store::stream::{Entry, encode};
+use keelback_store::stream::{Entry, Outcome, Refusal, encode};
 
 use super::outgoing::Outgoing;
 use super::running::Running;
@@ -29,14 +30,16 @@ impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
         for message in received.iter() {
             let subject = received.subject;
             let Message { reply, headers, payload } = message;
-            if let Some(id) = atomic::id(headers)
-                && !reply.ends_with(b".$FI")
-            {
+            if fast::is_fast(reply) {
+                self.take_fast(worker, &policy, subject, &message);
+                continue;
+            }
+            if let Some(id) = atomic::id(headers) {
                 self.stage(worker, &policy, (subject, id), &message);
                 continue;
             }
             let random = &mut || worker.next_random() as u32;
-            match publish::read(&policy, subject, headers, payload, reply, random) {
+            match publish::read(&policy, subject, headers, payload, random) {
                 Ok(mut proposal) => {
                     match self.running.exceeded(proposal.record_bytes(policy.storage)) {
                         Some(Exceeded::Server) => proposal.refuse_by_server_limit(),
@@ -78,16 +81,31 @@ impl<D: Disk + Clone> StreamReceiver<D> {
     ) {
         if self.running.is_in_memory() {
             let mut outgoing = Outgoing::default();
-            let outcome = {
-                let mut kept = self.running.kept();
-                let at = Position::default();
-                kept.apply_and_republish(at, entry, policy, worker, &mut outgoing).outcome
-            };
+            let mut kept = self.running.kept();
+            let at = Position::default();
+            let outcome =
+                kept.apply_and_republish(at, entry, policy, worker, &mut outgoing).outcome;
+            let told = fast::is_fast(reply)
+                .then(|| self.running.decided(policy, (reply, entry), &outcome, kept.stream()));
+            drop(kept);
             outgoing.publish_later(worker, &self.running);
-            self.answer(worker, policy, reply, |text| ack::answer(text, policy, entry, &outcome));
+            match told {
+                Some(mut answers) => self.tell(worker, reply, &mut answers),
+                None => self.answer(worker, policy, reply, |text| {
+                    ack::answer(text, policy, entry, &outcome);
+                }),
+            }
             return;
         }
         if self.running.is_failing() {
+            if fast::is_fast(reply) {
+                let outcome = Outcome::Refused(Refusal::Failed);
+                let kept = self.running.kept();
+                let told = self.running.decided(policy, (reply, entry), &outcome, kept.stream());
+                drop(kept);
+                self.tell(worker, reply, &mut { told });
+                return;
+            }
             self.answer(worker, policy, reply, |text| ack::write_unsafe(text, policy, false));
             return;
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use keelback_jetstream::atomic::Batches;
+use keelback_jetstream::fast::FastBatches;
 use keelback_jetstream::policy::Policy;
 use keelback_store::disk::Disk;
 use keelback_store::durable::Durable;
@@ -144,6 +145,8 @@ pub(super) struct Running<D: Disk + Clone> {
     pub(super) staging: Arc<Staging>,
     /// Those that are not complete.
     pub(super) batches: Mutex<Batches>,
+    /// Those that are acknowledged now and then.
+    pub(super) fast: Mutex<FastBatches>,
     /// Its disk takes nothing: it refuses messages.
     is_failing: AtomicBool,
     /// What it takes, by subject.
@@ -166,6 +169,7 @@ impl<D: Disk + Clone> Running<D> {
             counted,
             staging,
             batches: Mutex::default(),
+            fast: Mutex::default(),
             policy: RwLock::new(Arc::new(policy)),
             kept: Mutex::new(kept),
             is_failing: AtomicBool::new(false),

@@ -32,10 +32,12 @@ pub(super) struct Staging {
     limits: RwLock<BatchLimits>,
     count: AtomicUsize,
     bytes: AtomicUsize,
+    /// Batches that are acknowledged now and then.
+    fast: AtomicUsize,
 }
 
 impl Staging {
-    fn limits(&self) -> BatchLimits {
+    pub(super) fn limits(&self) -> BatchLimits {
         *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -46,13 +48,23 @@ impl Staging {
     }
 
     fn replace(&self, before: Taken, after: Taken) {
-        let replace = |all: &AtomicUsize, before: usize, after: usize| {
-            // It wraps, and comes out right.
-            all.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
-        };
         replace(&self.count, before.count, after.count);
         replace(&self.bytes, before.bytes, after.bytes);
     }
+
+    /// How many batches other streams have that are acknowledged now and then.
+    pub(super) fn other_fast(&self, own: usize) -> usize {
+        self.fast.load(Ordering::Relaxed).saturating_sub(own)
+    }
+
+    pub(super) fn replace_fast(&self, before: usize, after: usize) {
+        replace(&self.fast, before, after);
+    }
+}
+
+fn replace(all: &AtomicUsize, before: usize, after: usize) {
+    // It wraps, and comes out right.
+    all.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
 }
 
 impl<D: Disk + Clone> Streams<D> {
@@ -116,6 +128,14 @@ impl<D: Disk + Clone> StreamReceiver<D> {
         }
     }
 
+    /// The limit that a message of so many bytes would exceed.
+    pub(super) fn exceeded(&self, bytes: u64) -> Option<Exceeded> {
+        self.running.exceeded(bytes).map(|exceeded| match exceeded {
+            usage::Exceeded::Server => Exceeded::Server,
+            usage::Exceeded::Account => Exceeded::Account,
+        })
+    }
+
     fn gather(
         &self,
         worker: &Worker,
@@ -125,11 +145,7 @@ impl<D: Disk + Clone> StreamReceiver<D> {
     ) -> Added {
         let kept = headers::stored(message.headers);
         let body = Body::Held { headers: &kept, payload: message.payload };
-        let exceeded = self.running.exceeded(policy.storage.message_bytes(subject, &body));
-        let exceeded = exceeded.map(|exceeded| match exceeded {
-            usage::Exceeded::Server => Exceeded::Server,
-            usage::Exceeded::Account => Exceeded::Account,
-        });
+        let exceeded = self.exceeded(policy.storage.message_bytes(subject, &body));
         let bytes = kept.len() + message.payload.len();
         let head = match atomic::read(policy, id, &kept, bytes, exceeded) {
             Ok(head) => head,

@@ -38,6 +38,7 @@ impl<D: Disk + Clone> Streams<D> {
         for running in self.all() {
             self.expire(&running, now_ns);
             running.give_up_batches(&self.hub, now_ns);
+            running.forget_due_fast(now_ns);
         }
         if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
             committer.sync();

@@ -145,6 +145,11 @@ impl Stream {
                 return Some(Refusal::WrongLastSequence { last });
             }
         }
+        let last_id = conditions.last_msg_id;
+        if !last_id.is_empty() && (staged.messages > 0 || *last_id != *self.last_msg_id) {
+            let last = self.last_msg_id.clone().into_boxed_slice();
+            return Some(Refusal::WrongLastMsgId { last });
+        }
         match message.rollup {
             Rollup::Subject if staged.subjects.contains_key(subject) => {
                 Some(Refusal::BatchRollsUpItself { all: false })
