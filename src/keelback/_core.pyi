@@ -346,6 +346,7 @@ class StreamTable:
         allow_rollup: bool = False,
         allow_ttl: bool = False,
         allow_direct: bool = False,
+        allow_counter: bool = False,
         allow_atomic: bool = False,
         allow_batched: bool = False,
         domain: str = "",

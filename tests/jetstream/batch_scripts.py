@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from tests.jetstream.scripts import Step, api, create, headers, update
+from tests.jetstream.scripts import API, Step, api, create, headers, update
 
 
 def part(
@@ -322,3 +322,65 @@ def random_batches(seed: int, storage: str) -> list[Step]:
             steps.append(part(str(number), sequence, *more, subject=f"a.{dice.randrange(3)}"))
         steps.append(api("STREAM.INFO.A", subjects_filter=">"))
     return steps
+
+
+def counters(storage: str) -> list[Step]:
+    """Messages that add to the total of their subject."""
+
+    def add(subject: str, text: str, *more: str, payload: bytes = b"") -> Step:
+        return (subject, payload, headers(f"Nats-Incr: {text}", *more))
+
+    return [
+        create("C", subjects=["c.>"], storage=storage, allow_msg_counter=True, allow_direct=True),
+        add("c.a", "5"),
+        add("c.a", "+7"),
+        add("c.b", "-3"),
+        add("c.a", "-20"),
+        add("c.a", "123456789012345678901234567890"),
+        add("c.a", "0"),
+        api("STREAM.MSG.GET.C", last_by_subj="c.a"),
+        (API + "DIRECT.GET.C.c.b", b""),
+        add("c.a", "x"),
+        add("c.a", ""),
+        add("c.a", "1.5"),
+        add("c.a", "1", payload=b"x"),
+        ("c.a", b""),
+        ("c.a", b"x"),
+        ("c.a", b"", headers("A: b")),
+        ("c.a", b"", headers("Nats-Msg-Id: none")),
+        add("c.a", "1", "Nats-Msg-Id: one"),
+        add("c.a", "1", "Nats-Msg-Id: one"),
+        ("c.a", b"", headers("Nats-Msg-Id: one")),
+        add("c.a", "1", "Nats-Expected-Stream: C"),
+        add("c.a", "1", "Nats-Rollup: sub"),
+        add("c.a", "1", "Nats-Expected-Last-Sequence: 1"),
+        add("c.a", "1", "Nats-Expected-Last-Subject-Sequence: 1"),
+        add("c.a", "1", "Nats-Expected-Last-Msg-Id: one"),
+        add("c.a", "1", "Nats-Expected-Last-Subject-Sequence-Subject: c.a"),
+        add("c.a", "1", "Nats-Schedule: @every 1s"),
+        add("c.a", "1", "A: b"),
+        api("STREAM.MSG.GET.C", last_by_subj="c.a"),
+        api("STREAM.PURGE.C", filter="c.a"),
+        add("c.a", "2"),
+        api("STREAM.MSG.DELETE.C", seq=3),
+        add("c.b", "2"),
+        api("STREAM.INFO.C", subjects_filter=">"),
+        create("D", subjects=["d.>"], storage=storage, allow_msg_counter=True, max_msg_size=60),
+        add("d.a", "9" * 20),
+        add("d.a", "1"),
+        add("d.a", "1", "Long: " + "x" * 60),
+        create("E", subjects=["e"], storage=storage),
+        add("e", "1"),
+        create(
+            "T",
+            subjects=["t.>"],
+            storage=storage,
+            allow_msg_counter=True,
+            max_msgs_per_subject=1,
+            subject_transform={"src": "t.*", "dest": "u.{{wildcard(1)}}"},
+        ),
+        add("t.a", "1"),
+        add("t.a", "1"),
+        api("STREAM.INFO.T", subjects_filter=">"),
+        update("C", subjects=["c.>"], storage=storage),
+    ]

@@ -69,7 +69,14 @@ def answers(session: Session, steps: list[scripts.Step]) -> list[tuple[str, Answ
 
 @pytest.mark.parametrize(("storage", "domain"), [("file", ""), ("memory", ""), ("file", "hub")])
 @pytest.mark.parametrize(
-    "script", [scripts.life, scripts.publishing, scripts.direct, batch_scripts.atomic]
+    "script",
+    [
+        scripts.life,
+        scripts.publishing,
+        scripts.direct,
+        batch_scripts.atomic,
+        batch_scripts.counters,
+    ],
 )
 def test_both_servers_answer_alike(
     script: Callable[[str], list[scripts.Step]], storage: str, domain: str, tmp_path: Path

@@ -12,6 +12,7 @@
 mod apply;
 mod backup;
 mod calls;
+mod counting;
 mod fast;
 mod get;
 mod ingest;

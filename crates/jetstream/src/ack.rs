@@ -4,6 +4,7 @@ use keelback_store::stream::{Body, Entry, Outcome};
 use keelback_wire::quote::quote;
 
 use crate::atomic;
+use crate::counter;
 use crate::errors::{self, Refused, write_json};
 use crate::policy::Policy;
 
@@ -15,6 +16,13 @@ pub fn answer(text: &mut Vec<u8>, policy: &Policy, entry: &Entry<'_>, outcome: &
             let Some(Body::Held { headers, .. }) = last else { return };
             let id = atomic::id(headers).unwrap_or_default();
             write_batch(text, policy, *seq, id, batch.count().into());
+        }
+        (Entry::Store(message), Outcome::Stored { seq }) if policy.allows_counter => {
+            let total = match message.body {
+                Body::Held { payload, .. } => counter::total(payload).unwrap_or_default(),
+                Body::Placed { .. } => return,
+            };
+            write_stored(text, policy, *seq, format!(",\"val\":\"{total}\"}}").as_bytes());
         }
         _ => write(text, policy, outcome),
     }

@@ -39,6 +39,9 @@ errors! {
     ttl_disabled = 400, 10166, "per-message TTL is disabled";
     too_many_requests = 429, 10167, "too many requests";
     counters_disabled = 400, 10168, "message counters is disabled";
+    increment_missing = 400, 10169, "message counter increment is missing";
+    increment_with_payload = 400, 10170, "message counter has payload";
+    counter_broken = 400, 10172, "message counter is broken";
     increment_invalid = 400, 10171, "message counter increment is invalid";
     atomic_disabled = 400, 10174, "atomic publish is disabled";
     batch_sequence_missing = 400, 10175, "atomic publish sequence is missing";

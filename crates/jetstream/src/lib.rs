@@ -4,6 +4,7 @@
 
 pub mod ack;
 pub mod atomic;
+pub mod counter;
 pub mod direct;
 mod duration;
 pub mod errors;

@@ -26,6 +26,8 @@ pub struct Policy {
     pub allows_ttl: bool,
     /// How long a marker stays that tells of an expiry (seconds); 0 if there are none.
     pub marker_ttl_s: u64,
+    /// Messages add to their subject's total, and nothing else is taken.
+    pub allows_counter: bool,
     /// Messages may come in batches that are stored whole or not at all.
     pub allows_atomic: bool,
     /// Messages may come in batches that are acknowledged now and then.
@@ -61,6 +63,7 @@ impl Policy {
             allows_rollup: false,
             allows_ttl: false,
             marker_ttl_s: 0,
+            allows_counter: false,
             allows_atomic: false,
             allows_batched: false,
             allows_direct: false,

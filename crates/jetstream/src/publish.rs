@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use keelback_store::stream::{Body, Conditions, Lifetime, Message, Rollup, Storage};
 
+use crate::counter;
 use crate::errors::{self, Refused};
 use crate::headers::{self, find};
 use crate::policy::Policy;
@@ -22,6 +23,16 @@ const RECORD_BYTES_MAX: usize = 32 << 20;
 
 /// The longest header block (bytes).
 const HEADER_BYTES_MAX: usize = 65535;
+
+/// What a message that counts may not ask for.
+const NOT_WITH_INCREMENT: [&[u8]; 6] = [
+    b"Nats-Rollup",
+    b"Nats-Expected-Stream",
+    b"Nats-Expected-Last-Msg-Id",
+    b"Nats-Expected-Last-Subject-Sequence-Subject",
+    b"Nats-Expected-Last-Sequence",
+    b"Nats-Expected-Last-Subject-Sequence",
+];
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -135,6 +146,9 @@ pub fn read<'a>(
     if !proposal.headers.is_empty() {
         proposal.read_headers(policy)?;
     }
+    if policy.allows_counter && counter::increment(&proposal.headers)?.is_none() {
+        proposal.refuse_late(errors::increment_missing(), true);
+    }
     if proposal.headers.len() > HEADER_BYTES_MAX {
         proposal.refuse_late(errors::headers_too_long(), true);
     }
@@ -159,13 +173,8 @@ impl Proposal<'_> {
         if memchr::memmem::find(&self.headers, b"\nNats-").is_none() {
             return Ok(());
         }
-        if let Some(increment) = has(b"Nats-Incr") {
-            let is_number = is_integer(increment);
-            return Err(if is_number {
-                errors::counters_disabled()
-            } else {
-                errors::increment_invalid()
-            });
+        if counter::increment(&self.headers)?.is_some() {
+            self.check_increment(policy)?;
         }
         if has(b"Nats-Expected-Stream").is_some_and(|name| name != policy.name.as_bytes()) {
             return Err(errors::other_stream());
@@ -191,6 +200,20 @@ impl Proposal<'_> {
             Some(Ok(rollup)) => self.asked.rollup = rollup,
             Some(Err(refused)) => self.refuse_late(refused, true),
             None => {}
+        }
+        Ok(())
+    }
+
+    fn check_increment(&self, policy: &Policy) -> Result<(), Refused> {
+        if !policy.allows_counter {
+            return Err(errors::counters_disabled());
+        }
+        if !self.payload.is_empty() {
+            return Err(errors::increment_with_payload());
+        }
+        let has = |name: &&[u8]| find(&self.headers, name).is_some_and(|text| !text.is_empty());
+        if NOT_WITH_INCREMENT.iter().any(has) {
+            return Err(errors::increment_invalid());
         }
         Ok(())
     }
@@ -278,11 +301,6 @@ fn number(text: &[u8]) -> u64 {
         number = number.wrapping_mul(10).wrapping_add(digit);
     }
     number.cast_unsigned()
-}
-
-fn is_integer(text: &[u8]) -> bool {
-    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
-    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn read_rollup(value: &[u8], policy: &Policy) -> Result<Rollup, Refused> {

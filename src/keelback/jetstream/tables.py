@@ -22,9 +22,9 @@ def check_supported(config: StreamConfig) -> None:
         "sources": bool(config.sources),
         f"retention {config.retention}": config.retention != "limits",
         "compression": config.compression != "none",
-        "allow_msg_counter": config.allow_msg_counter,
+        "allow_msg_counter beside allow_atomic or allow_batched": config.allow_msg_counter
+        and (config.allow_atomic or config.allow_batched),
         "allow_msg_schedules": config.allow_msg_schedules,
-        "persist_mode async": config.persist_mode == "async",
     }
     for what, is_asked in missing.items():
         if is_asked:
@@ -54,6 +54,7 @@ def table_of(config: StreamConfig, domain: str = "") -> _core.StreamTable:
         allow_rollup=config.allow_rollup_hdrs and not config.deny_purge,
         allow_ttl=config.allow_msg_ttl,
         allow_direct=config.allow_direct,
+        allow_counter=config.allow_msg_counter,
         allow_atomic=config.allow_atomic,
         allow_batched=config.allow_batched,
         domain=domain,

@@ -12,6 +12,7 @@ use keelback_store::meta::{self, Change};
 use keelback_store::stream::{self, Effects};
 
 use super::Streams;
+use super::counting::Again;
 use super::outgoing::Outgoing;
 use super::running::Running;
 use crate::lock;
@@ -80,7 +81,7 @@ impl<D: Disk + Clone> Streams<D> {
                 continue;
             }
             let running = self.running_group(group);
-            let mut released = Vec::new();
+            let (mut released, mut again) = (Vec::new(), Vec::new());
             let mut kept = running.as_ref().map(|running| (running.kept(), running.policy()));
             while let Some((entry, origin)) = each.next_if(|(entry, _)| entry.group == group) {
                 let reply = reply_of(&origin, &mut replies);
@@ -92,6 +93,14 @@ impl<D: Disk + Clone> Streams<D> {
                 };
                 let effects =
                     kept.apply_and_republish(entry.end(), &decoded, policy, worker, &mut outgoing);
+                if let (Some(running), Origin::Publisher { .. }, stream::Entry::Store(message)) =
+                    (&running, &origin, &decoded)
+                    && policy.allows_counter
+                    && running.counted(&effects.outcome, kept.stream())
+                {
+                    again.push(Again::new(message, reply));
+                    continue;
+                }
                 if let Some(running) = running.as_ref().filter(|_| fast::is_fast(reply)) {
                     let stream = kept.stream();
                     let at = (reply, &decoded);
@@ -116,6 +125,7 @@ impl<D: Disk + Clone> Streams<D> {
                 for reply in released {
                     self.take_released(worker, &running, &policy, reply);
                 }
+                self.count_again(worker, &running, &policy, &again);
             }
         }
     }
@@ -131,9 +141,13 @@ impl<D: Disk + Clone> Streams<D> {
         let mut outgoing = Outgoing::default();
         for (entry, origin) in each {
             let reply = reply_of(&origin, &mut replies);
+            let is_publisher = matches!(origin, Origin::Publisher { .. });
             tell(origin, Err(error.to_string()));
             let Some(running) = self.running_group(entry.group) else { continue };
             let policy = running.policy();
+            if policy.allows_counter && is_publisher {
+                running.not_counted();
+            }
             if fast::is_fast(reply) {
                 let entry = stream::decode(entry.body).unwrap_or(stream::Entry::Remove { seq: 0 });
                 let outcome = stream::Outcome::Refused(stream::Refusal::Failed);

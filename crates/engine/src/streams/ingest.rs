@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keelback_jetstream::ack;
 use keelback_jetstream::atomic;
+use keelback_jetstream::errors::Refused;
 use keelback_jetstream::fast;
 use keelback_jetstream::policy::Policy;
 use keelback_jetstream::publish::{self, Proposal};
@@ -27,6 +28,9 @@ pub(super) struct StreamReceiver<D: Disk + Clone> {
 impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
     fn receive(&self, worker: &mut Worker, received: &Received<'_>) {
         let policy = self.running.policy();
+        if policy.allows_counter {
+            return self.receive_counted(worker, &policy, received);
+        }
         for message in received.iter() {
             let subject = received.subject;
             let Message { reply, headers, payload } = message;
@@ -41,11 +45,7 @@ impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
             let random = &mut || worker.next_random() as u32;
             match publish::read(&policy, subject, headers, payload, random) {
                 Ok(mut proposal) => {
-                    match self.running.exceeded(proposal.record_bytes(policy.storage)) {
-                        Some(Exceeded::Server) => proposal.refuse_by_server_limit(),
-                        Some(Exceeded::Account) => proposal.refuse_by_account_limit(),
-                        None => {}
-                    }
+                    self.refuse_by_limits(&policy, &mut proposal);
                     self.propose(worker, &policy, &proposal, reply);
                 }
                 Err(refused) => {
@@ -57,15 +57,26 @@ impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
 }
 
 impl<D: Disk + Clone> StreamReceiver<D> {
-    fn propose(&self, worker: &mut Worker, policy: &Policy, proposal: &Proposal<'_>, reply: &[u8]) {
+    pub(super) fn refuse_by_limits(&self, policy: &Policy, proposal: &mut Proposal<'_>) {
+        match self.running.exceeded(proposal.record_bytes(policy.storage)) {
+            Some(Exceeded::Server) => proposal.refuse_by_server_limit(),
+            Some(Exceeded::Account) => proposal.refuse_by_account_limit(),
+            None => {}
+        }
+    }
+
+    pub(super) fn propose(
+        &self,
+        worker: &mut Worker,
+        policy: &Policy,
+        proposal: &Proposal<'_>,
+        reply: &[u8],
+    ) {
         let message = proposal.message(worker.now_ns);
         if let Some(late) = &proposal.late {
             // What the state says comes first.
             let found = self.running.kept().stream().check(&message, late.is_behind_ids);
-            self.answer(worker, policy, reply, |text| match &found {
-                Some(outcome) => ack::write(text, policy, outcome),
-                None => late.refused.write(text, &policy.name),
-            });
+            self.answer_refused(worker, policy, reply, found.as_ref(), &late.refused);
             return;
         }
         self.propose_entry(worker, policy, &Entry::Store(message), reply);
@@ -116,6 +127,21 @@ impl<D: Disk + Clone> StreamReceiver<D> {
             proposals.origins.push(Origin::Publisher { reply_bytes: reply.len() as u32 });
             proposals.replies.extend_from_slice(reply);
         }
+    }
+
+    /// Answers what the state says, or else this.
+    pub(super) fn answer_refused(
+        &self,
+        worker: &mut Worker,
+        policy: &Policy,
+        reply: &[u8],
+        found: Option<&Outcome>,
+        refused: &Refused,
+    ) {
+        self.answer(worker, policy, reply, |text| match found {
+            Some(outcome) => ack::write(text, policy, outcome),
+            None => refused.write(text, &policy.name),
+        });
     }
 
     pub(super) fn answer(

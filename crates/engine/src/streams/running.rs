@@ -14,6 +14,7 @@ use keelback_store::log::Position;
 use keelback_store::stream::{Content, Effects, Entry, Limits, Outcome, Refusal, Storage, Stream};
 
 use super::calls::{CallError, FoundMessage};
+use super::counting::Counting;
 use super::staging::Staging;
 use super::usage::{Counted, Exceeded};
 use crate::account::Account;
@@ -145,6 +146,9 @@ pub(super) struct Running<D: Disk + Clone> {
     pub(super) staging: Arc<Staging>,
     /// Those that are not complete.
     pub(super) batches: Mutex<Batches>,
+    /// Held while messages that count are computed and proposed.
+    pub(super) counting_order: Mutex<()>,
+    pub(super) counting: Mutex<Counting>,
     /// Those that are acknowledged now and then.
     pub(super) fast: Mutex<FastBatches>,
     /// Its disk takes nothing: it refuses messages.
@@ -169,6 +173,8 @@ impl<D: Disk + Clone> Running<D> {
             counted,
             staging,
             batches: Mutex::default(),
+            counting_order: Mutex::default(),
+            counting: Mutex::default(),
             fast: Mutex::default(),
             policy: RwLock::new(Arc::new(policy)),
             kept: Mutex::new(kept),

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::{Asked, HEADER_BYTES_MAX, Proposal, Ttl, is_integer, number, read_rollup, read_ttl};
+use super::{Asked, HEADER_BYTES_MAX, Proposal, Ttl, number, read_rollup, read_ttl};
+use crate::counter;
 use crate::errors::{self, Refused};
 use crate::headers::find;
 use crate::policy::Policy;
@@ -49,10 +50,9 @@ pub fn check_atomic(headers: &[u8]) -> Result<(), Refused> {
 impl Proposal<'_> {
     fn read_staged_headers(&mut self, policy: &Policy) -> Result<(), Refused> {
         let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
-        if let Some(increment) = has(b"Nats-Incr") {
-            let is_number = is_integer(increment);
-            let disabled = errors::counters_disabled;
-            return Err(if is_number { disabled() } else { errors::increment_invalid() });
+        if counter::increment(&self.headers)?.is_some() {
+            // Streams of counters take no batches.
+            return Err(errors::counters_disabled());
         }
         if has(b"Nats-Expected-Stream").is_some_and(|name| name != policy.name.as_bytes()) {
             return Err(errors::other_stream());

@@ -66,7 +66,7 @@ impl Rebuild {
 
 impl Stream {
     /// The last sequence that was given.
-    pub(crate) fn last_seq(&self) -> u64 {
+    pub fn last_seq(&self) -> u64 {
         self.last_seq
     }
 
