@@ -17,8 +17,13 @@ const INCREMENT: &[u8] = b"Nats-Incr";
 pub fn increment(headers: &[u8]) -> Result<Option<BigInt>, Refused> {
     match find(headers, INCREMENT).filter(|text| !text.is_empty()) {
         None => Ok(None),
-        Some(text) => BigInt::parse_bytes(text, 10).map(Some).ok_or_else(errors::increment_invalid),
+        Some(text) => number(text).map(Some).ok_or_else(errors::increment_invalid),
     }
+}
+
+/// As Go reads it: without the underscores that `BigInt` would take.
+fn number(text: &[u8]) -> Option<BigInt> {
+    if text.contains(&b'_') { None } else { BigInt::parse_bytes(text, 10) }
 }
 
 /// The total that a stored message says.
@@ -28,9 +33,7 @@ pub fn increment(headers: &[u8]) -> Result<Option<BigInt>, Refused> {
 pub fn total(payload: &[u8]) -> Result<BigInt, Refused> {
     let value: Value = serde_json::from_slice(payload).map_err(|_| errors::counter_broken())?;
     match value.get("val") {
-        Some(Value::String(text)) => {
-            Ok(BigInt::parse_bytes(text.as_bytes(), 10).unwrap_or_default())
-        }
+        Some(Value::String(text)) => Ok(number(text.as_bytes()).unwrap_or_default()),
         None if value.is_object() => Ok(BigInt::default()),
         _ => Err(errors::counter_broken()),
     }
