@@ -347,6 +347,7 @@ class StreamTable:
         allow_ttl: bool = False,
         allow_direct: bool = False,
         allow_counter: bool = False,
+        allow_schedules: bool = False,
         allow_atomic: bool = False,
         allow_batched: bool = False,
         domain: str = "",

@@ -30,7 +30,7 @@ MAX_FILE: Final = 8 << 30
 @contextmanager
 def ours(folder: Path, domain: str = "") -> Generator[Session]:
     """A server of ours with JetStream, and a client."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     settings = ServerSettings(
         host="127.0.0.1",
         port=-1,

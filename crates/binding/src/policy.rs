@@ -30,7 +30,7 @@ impl StreamTable {
     #[pyo3(signature = (*, storage, subjects, first_seq=0, max_msgs=0, max_bytes=0,
         max_msgs_per_subject=0, max_age_ns=0, discard="old", duplicate_window_ns=0,
         delete_marker_ttl_ns=0, max_msg_size=-1, no_ack=false, sealed=false, allow_rollup=false,
-        allow_ttl=false, allow_direct=false, allow_counter=false, allow_atomic=false, allow_batched=false, domain="", transform=None, republish=None))]
+        allow_ttl=false, allow_direct=false, allow_counter=false, allow_schedules=false, allow_atomic=false, allow_batched=false, domain="", transform=None, republish=None))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
     fn new(
         storage: &str,
@@ -50,6 +50,7 @@ impl StreamTable {
         allow_ttl: bool,
         allow_direct: bool,
         allow_counter: bool,
+        allow_schedules: bool,
         allow_atomic: bool,
         allow_batched: bool,
         domain: &str,
@@ -85,6 +86,8 @@ impl StreamTable {
         policy.marker_ttl_s = delete_marker_ttl_ns / 1_000_000_000;
         policy.allows_direct = allow_direct;
         policy.allows_counter = allow_counter;
+        policy.schedules = allow_schedules
+            .then(|| subjects.iter().map(|subject| subject.as_bytes().to_vec()).collect());
         policy.allows_atomic = allow_atomic;
         policy.allows_batched = allow_batched;
         domain.clone_into(&mut policy.domain);

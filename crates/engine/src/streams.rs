@@ -20,6 +20,7 @@ mod open;
 mod outgoing;
 mod restore;
 mod running;
+mod schedules;
 mod staging;
 mod tend;
 mod usage;

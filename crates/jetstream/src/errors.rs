@@ -52,6 +52,12 @@ errors! {
         400, 10201, "atomic publish batch contains duplicate message id";
     atomic_too_many = 429, 10210, "atomic publish too many inflight";
     schedules_disabled = 400, 10188, "message schedules is disabled";
+    schedule_pattern_invalid = 400, 10189, "message schedules pattern is invalid";
+    schedule_target_invalid = 400, 10190, "message schedules target is invalid";
+    schedule_ttl_invalid = 400, 10191, "message schedules invalid per-message TTL";
+    schedule_rollup_invalid = 400, 10192, "message schedules invalid rollup";
+    schedule_source_invalid = 400, 10203, "message schedules source is invalid";
+    schedule_zone_invalid = 400, 10223, "message schedules time zone is invalid";
     last_subject_sequence_missing =
         400, 10193, "missing sequence for expected last sequence per subject";
     batch_disabled = 400, 10205, "batch publish is disabled";

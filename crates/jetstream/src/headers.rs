@@ -46,6 +46,23 @@ pub fn without<'a>(headers: Cow<'a, [u8]>, name: &[u8]) -> Cow<'a, [u8]> {
     left
 }
 
+/// The block without the headers that begin so; empty when nothing else was in it.
+pub fn without_any(headers: &[u8], prefixes: &[&[u8]]) -> Vec<u8> {
+    let mut left = Vec::with_capacity(headers.len());
+    let mut rest = headers;
+    while let Some(end) = memmem::find(rest, b"\r\n") {
+        let (line, later) = rest.split_at(end + 2);
+        if !prefixes.iter().any(|prefix| line.starts_with(prefix)) {
+            left.extend_from_slice(line);
+        }
+        rest = later;
+    }
+    if left.len() <= EMPTY_BYTES {
+        left.clear();
+    }
+    left
+}
+
 /// The block with one more header, at its end.
 pub fn with<'a>(headers: Cow<'a, [u8]>, name: &[u8], value: &[u8]) -> Cow<'a, [u8]> {
     let mut block = if headers.len() > 2 { headers.into_owned() } else { FIRST_LINE.to_vec() };

@@ -14,4 +14,5 @@ pub mod policy;
 pub mod publish;
 pub mod republish;
 pub mod restore;
+pub mod schedule;
 mod time;

@@ -28,6 +28,8 @@ pub struct Policy {
     pub marker_ttl_s: u64,
     /// Messages add to their subject's total, and nothing else is taken.
     pub allows_counter: bool,
+    /// Messages may say when others are to be stored, on these subjects; `None` if they may not.
+    pub schedules: Option<Vec<Vec<u8>>>,
     /// Messages may come in batches that are stored whole or not at all.
     pub allows_atomic: bool,
     /// Messages may come in batches that are acknowledged now and then.
@@ -64,6 +66,7 @@ impl Policy {
             allows_ttl: false,
             marker_ttl_s: 0,
             allows_counter: false,
+            schedules: None,
             allows_atomic: false,
             allows_batched: false,
             allows_direct: false,

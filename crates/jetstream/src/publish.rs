@@ -15,6 +15,7 @@ use crate::counter;
 use crate::errors::{self, Refused};
 use crate::headers::{self, find};
 use crate::policy::Policy;
+use crate::schedule;
 
 pub use staged::{check_atomic, read_staged};
 
@@ -63,6 +64,8 @@ struct Asked {
     last_subject_seq: Option<u64>,
     lifetime: Lifetime,
     rollup: Rollup,
+    /// The schedule of another subject is over.
+    purges: bool,
 }
 
 impl Proposal<'_> {
@@ -80,6 +83,16 @@ impl Proposal<'_> {
     /// The account's streams would hold more than they may.
     pub fn refuse_by_account_limit(&mut self) {
         self.refuse_late(errors::account_resources_exceeded(), true);
+    }
+
+    /// The subject of the schedule that is over with it; empty for none.
+    pub fn purges(&self) -> &[u8] {
+        if self.asked.purges { schedule::purged(&self.headers) } else { b"" }
+    }
+
+    /// There is no schedule that could be over.
+    pub fn refuse_by_schedule(&mut self) {
+        self.refuse_late(errors::scheduler_invalid(), false);
     }
 
     /// Whether the stream may refuse it for another message.
@@ -115,11 +128,12 @@ impl Proposal<'_> {
             msg_id,
             conditions,
             is_marker: has_headers && is_marker(&self.headers),
+            purges: self.purges(),
         }
     }
 }
 
-/// Reads a message. `random` serves subject transforms.
+/// Reads a message, which came at `now_ns`. `random` serves subject transforms.
 ///
 /// # Errors
 /// What is answered, whatever the stream's state is.
@@ -128,6 +142,7 @@ pub fn read<'a>(
     subject: &'a [u8],
     headers: &'a [u8],
     payload: &'a [u8],
+    now_ns: u64,
     random: &mut dyn FnMut() -> u32,
 ) -> Result<Proposal<'a>, Refused> {
     let transformed = policy.transform.as_ref().and_then(|it| it.transform(subject, random));
@@ -144,7 +159,7 @@ pub fn read<'a>(
     }
     let mut proposal = Proposal { subject, headers, payload, asked: Asked::default(), late: None };
     if !proposal.headers.is_empty() {
-        proposal.read_headers(policy)?;
+        proposal.read_headers(policy, now_ns)?;
     }
     if policy.allows_counter && counter::increment(&proposal.headers)?.is_none() {
         proposal.refuse_late(errors::increment_missing(), true);
@@ -168,7 +183,7 @@ fn check_record(
 }
 
 impl Proposal<'_> {
-    fn read_headers(&mut self, policy: &Policy) -> Result<(), Refused> {
+    fn read_headers(&mut self, policy: &Policy, now_ns: u64) -> Result<(), Refused> {
         let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
         if memchr::memmem::find(&self.headers, b"\nNats-").is_none() {
             return Ok(());
@@ -189,10 +204,12 @@ impl Proposal<'_> {
             return Err(errors::last_subject_sequence_missing());
         }
         let last_seq = has(b"Nats-Expected-Last-Sequence").map(number);
-        let late = self.late_before_ids();
-        let rollup = has(b"Nats-Rollup").map(|value| read_rollup(value, policy));
         self.asked.last_seq = last_seq;
         self.asked.last_subject_seq = last_subject_seq;
+        let late = self.read_schedule(policy, now_ns).err();
+        let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
+        let late = late.or_else(|| has(b"Nats-Stream-Source").map(|_| errors::source_header()));
+        let rollup = has(b"Nats-Rollup").map(|value| read_rollup(value, policy));
         if let Some(refused) = late {
             self.refuse_late(refused, false);
         }
@@ -218,28 +235,15 @@ impl Proposal<'_> {
         Ok(())
     }
 
-    /// What only streams with schedules, or sources, let pass.
-    fn late_before_ids(&self) -> Option<Refused> {
-        let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
-        if has(b"Nats-Schedule").is_some() {
-            return Some(errors::schedules_disabled());
+    fn read_schedule(&mut self, policy: &Policy, now_ns: u64) -> Result<(), Refused> {
+        match schedule::check(policy, &self.subject, &self.headers, now_ns)? {
+            schedule::Asked::Nothing => {}
+            schedule::Asked::Schedule => {
+                self.headers = schedule::stored(std::mem::take(&mut self.headers));
+            }
+            schedule::Asked::Purge => self.asked.purges = true,
         }
-        let scheduler = has(b"Nats-Scheduler");
-        if let Some(next) = has(b"Nats-Schedule-Next") {
-            let is_valid = next == b"purge"
-                && scheduler.is_some_and(|subject| {
-                    subject != &*self.subject && keelback_subject::is_valid_literal(subject)
-                });
-            return Some(if is_valid {
-                errors::schedules_disabled()
-            } else {
-                errors::scheduler_invalid()
-            });
-        }
-        if scheduler.is_some() {
-            return Some(errors::scheduler_invalid());
-        }
-        has(b"Nats-Stream-Source").map(|_| errors::source_header())
+        Ok(())
     }
 
     fn read_lifetime(&mut self, policy: &Policy) {
@@ -323,8 +327,13 @@ pub fn msg_id(headers: &[u8]) -> &[u8] {
     find(headers, b"Nats-Msg-Id").unwrap_or_default()
 }
 
+/// Whether a text says how long a message may stay.
+pub(crate) fn is_ttl(text: &[u8]) -> bool {
+    read_ttl(text).is_ok()
+}
+
 /// How long a message may stay that a stream has stored; what its header says was checked then.
-pub(crate) fn stored_lifetime(headers: &[u8]) -> Lifetime {
+pub fn stored_lifetime(headers: &[u8]) -> Lifetime {
     match find(headers, b"Nats-TTL").filter(|value| !value.is_empty()).map(read_ttl) {
         Some(Ok(Ttl::Never)) => Lifetime::Never,
         Some(Ok(Ttl::Seconds(seconds))) => {

@@ -49,6 +49,7 @@ pub fn message<'a>(
         msg_id: publish::msg_id(headers),
         conditions: Conditions::default(),
         is_marker: publish::is_marker(headers),
+        purges: b"",
     }
 }
 

@@ -51,6 +51,7 @@ fn fill(stream: &mut Durable<RealDisk>, count: u64) -> Result<(), DurableError> 
             msg_id: b"",
             conditions: Conditions::default(),
             is_marker: false,
+            purges: b"",
         };
         stream.apply(at(number + 1), &Entry::Store(message))?;
         if stream.waiting_bytes() >= FLUSH_BYTES {

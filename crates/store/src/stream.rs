@@ -173,6 +173,10 @@ impl Stream {
         if self.messages.contains(seq) {
             self.roll_up(message.rollup, subject, seq, removed);
         }
+        if !message.purges.is_empty() {
+            let filter = message.purges;
+            self.purge(Purge { filter, below_seq: 0, keep: 0 }, removed);
+        }
         Outcome::Stored { seq }
     }
 

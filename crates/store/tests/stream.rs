@@ -18,6 +18,7 @@ fn store(stream: &mut Stream, subject: &[u8], body: Body<'_>, time_ns: u64) -> u
         msg_id: b"",
         conditions: Conditions::default(),
         is_marker: false,
+        purges: b"",
     };
     match stream.apply(&Entry::Store(message)).outcome {
         Outcome::Stored { seq } => seq,

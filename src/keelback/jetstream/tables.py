@@ -24,7 +24,6 @@ def check_supported(config: StreamConfig) -> None:
         "compression": config.compression != "none",
         "allow_msg_counter beside allow_atomic or allow_batched": config.allow_msg_counter
         and (config.allow_atomic or config.allow_batched),
-        "allow_msg_schedules": config.allow_msg_schedules,
     }
     for what, is_asked in missing.items():
         if is_asked:
@@ -55,6 +54,7 @@ def table_of(config: StreamConfig, domain: str = "") -> _core.StreamTable:
         allow_ttl=config.allow_msg_ttl,
         allow_direct=config.allow_direct,
         allow_counter=config.allow_msg_counter,
+        allow_schedules=config.allow_msg_schedules,
         allow_atomic=config.allow_atomic,
         allow_batched=config.allow_batched,
         domain=domain,

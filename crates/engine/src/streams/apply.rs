@@ -82,26 +82,28 @@ impl<D: Disk + Clone> Streams<D> {
             }
             let running = self.running_group(group);
             let (mut released, mut again) = (Vec::new(), Vec::new());
-            let mut kept = running.as_ref().map(|running| (running.kept(), running.policy()));
+            let mut kept = running.as_ref().map(|it| (it.kept(), it.policy()));
             while let Some((entry, origin)) = each.next_if(|(entry, _)| entry.group == group) {
                 let reply = reply_of(&origin, &mut replies);
                 let decoded = stream::decode(entry.body);
-                let (Some((kept, policy)), Some(decoded)) = (&mut kept, decoded) else {
+                let (Some((kept, policy)), Some(running), Some(decoded)) =
+                    (&mut kept, &running, decoded)
+                else {
                     // The stream was deleted by an entry before.
                     tell(origin, Err("the stream is gone".to_owned()));
                     continue;
                 };
-                let effects =
-                    kept.apply_and_republish(entry.end(), &decoded, policy, worker, &mut outgoing);
-                if let (Some(running), Origin::Publisher { .. }, stream::Entry::Store(message)) =
-                    (&running, &origin, &decoded)
+                let at = (entry.end(), &decoded);
+                let effects = running.apply(kept, at, policy, worker, &mut outgoing);
+                if let (Origin::Publisher { .. }, stream::Entry::Store(message)) =
+                    (&origin, &decoded)
                     && policy.allows_counter
                     && running.counted(&effects.outcome, kept.stream())
                 {
                     again.push(Again::new(message, reply));
                     continue;
                 }
-                if let Some(running) = running.as_ref().filter(|_| fast::is_fast(reply)) {
+                if fast::is_fast(reply) {
                     let stream = kept.stream();
                     let at = (reply, &decoded);
                     outgoing.tell(reply, running.decided(policy, at, &effects.outcome, stream));

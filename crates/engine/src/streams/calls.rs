@@ -403,7 +403,9 @@ impl<D: Disk + Clone> Streams<D> {
             let mut outgoing = Outgoing::default();
             let policy = running.policy();
             let at = Position::default();
-            effects = running.kept().apply_and_republish(at, entry, &policy, worker, &mut outgoing);
+            let mut kept = running.kept();
+            effects = running.apply(&mut kept, (at, entry), &policy, worker, &mut outgoing);
+            drop(kept);
             outgoing.publish(worker, running);
         });
         effects

@@ -169,6 +169,7 @@ impl<D: Disk + Clone> Streams<D> {
                 msg_id: &again.msg_id,
                 conditions: Conditions::default(),
                 is_marker: false,
+                purges: b"",
             };
             receiver.count(worker, policy, &message, &increment, &again.reply);
         }
@@ -187,9 +188,10 @@ impl<D: Disk + Clone> StreamReceiver<D> {
         // Entries stand in the log in the order in which they were computed.
         let order = lock(&self.running.counting_order);
         for message in received.iter() {
+            let now_ns = worker.now_ns;
             let random = &mut || worker.next_random() as u32;
             let (headers, payload) = (message.headers, message.payload);
-            match publish::read(policy, received.subject, headers, payload, random) {
+            match publish::read(policy, received.subject, headers, payload, now_ns, random) {
                 Ok(mut proposal) => {
                     self.refuse_by_limits(policy, &mut proposal);
                     self.count_proposal(worker, policy, &proposal, message.reply);

@@ -131,8 +131,10 @@ impl<D: Disk + Clone> StreamReceiver<D> {
         match next {
             Ok(Next::Propose) => {
                 let kept = atomic::stored(Cow::Borrowed(&kept));
+                let now_ns = worker.now_ns;
                 let random = &mut || worker.next_random() as u32;
-                let read = publish::read_staged(policy, subject, &kept, message.payload, random);
+                let payload = message.payload;
+                let read = publish::read_staged(policy, subject, &kept, payload, now_ns, random);
                 match read {
                     Ok(proposal) => self.propose_fast(worker, policy, (&head, reply), proposal),
                     Err(refused) => {
@@ -176,6 +178,10 @@ impl<D: Disk + Clone> StreamReceiver<D> {
     ) {
         let mut text = BatchText::default();
         text.push(&proposal.message(worker.now_ns));
+        let purges = proposal.purges();
+        if !purges.is_empty() && !self.running.may_purge_schedule(purges) {
+            proposal.refuse_by_schedule();
+        }
         let entry = Entry::Batch(text.batch());
         if let Some(late) = proposal.late.take() {
             let failure = {

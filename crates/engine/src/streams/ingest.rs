@@ -42,10 +42,15 @@ impl<D: Disk + Clone> Receiver for StreamReceiver<D> {
                 self.stage(worker, &policy, (subject, id), &message);
                 continue;
             }
+            let now_ns = worker.now_ns;
             let random = &mut || worker.next_random() as u32;
-            match publish::read(&policy, subject, headers, payload, random) {
+            match publish::read(&policy, subject, headers, payload, now_ns, random) {
                 Ok(mut proposal) => {
                     self.refuse_by_limits(&policy, &mut proposal);
+                    let purges = proposal.purges();
+                    if !purges.is_empty() && !self.running.may_purge_schedule(purges) {
+                        proposal.refuse_by_schedule();
+                    }
                     self.propose(worker, &policy, &proposal, reply);
                 }
                 Err(refused) => {
@@ -95,7 +100,7 @@ impl<D: Disk + Clone> StreamReceiver<D> {
             let mut kept = self.running.kept();
             let at = Position::default();
             let outcome =
-                kept.apply_and_republish(at, entry, policy, worker, &mut outgoing).outcome;
+                self.running.apply(&mut kept, (at, entry), policy, worker, &mut outgoing).outcome;
             let told = fast::is_fast(reply)
                 .then(|| self.running.decided(policy, (reply, entry), &outcome, kept.stream()));
             drop(kept);

@@ -15,6 +15,7 @@ use keelback_store::stream::{Content, Effects, Entry, Limits, Outcome, Refusal, 
 
 use super::calls::{CallError, FoundMessage};
 use super::counting::Counting;
+use super::schedules::Schedules;
 use super::staging::Staging;
 use super::usage::{Counted, Exceeded};
 use crate::account::Account;
@@ -146,6 +147,7 @@ pub(super) struct Running<D: Disk + Clone> {
     pub(super) staging: Arc<Staging>,
     /// Those that are not complete.
     pub(super) batches: Mutex<Batches>,
+    pub(super) schedules: Mutex<Schedules>,
     /// Held while messages that count are computed and proposed.
     pub(super) counting_order: Mutex<()>,
     pub(super) counting: Mutex<Counting>,
@@ -173,6 +175,7 @@ impl<D: Disk + Clone> Running<D> {
             counted,
             staging,
             batches: Mutex::default(),
+            schedules: Mutex::default(),
             counting_order: Mutex::default(),
             counting: Mutex::default(),
             fast: Mutex::default(),

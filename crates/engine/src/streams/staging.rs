@@ -167,7 +167,10 @@ impl<D: Disk + Clone> StreamReceiver<D> {
     /// Proposes a batch that is complete.
     fn complete(&self, worker: &mut Worker, policy: &Policy, messages: &[Staged], reply: &[u8]) {
         let mut text = BatchText::default();
-        let added = messages.iter().try_for_each(|staged| add(worker, policy, staged, &mut text));
+        let added = messages.iter().try_for_each(|staged| {
+            let may_purge = |subject: &[u8]| self.running.may_purge_schedule(subject);
+            add(worker, policy, staged, &mut text, &may_purge)
+        });
         if let Err(late) = added {
             // What the state says comes first.
             let batch = text.batch();
@@ -190,14 +193,19 @@ fn add(
     policy: &Policy,
     staged: &Staged,
     text: &mut BatchText,
+    may_purge: &dyn Fn(&[u8]) -> bool,
 ) -> Result<(), Late> {
     let Staged { subject, headers, payload } = staged;
     let early = |refused| Late { refused, is_behind_ids: false };
     publish::check_atomic(headers).map_err(early)?;
     let now_ns = worker.now_ns;
     let random = &mut || worker.next_random() as u32;
-    let read = publish::read_staged(policy, subject, headers, payload, random);
+    let read = publish::read_staged(policy, subject, headers, payload, now_ns, random);
     let mut proposal = read.map_err(early)?;
     text.push(&proposal.message(now_ns));
+    let purges = proposal.purges();
+    if !purges.is_empty() && !may_purge(purges) {
+        proposal.refuse_by_schedule();
+    }
     proposal.late.take().map_or(Ok(()), Err)
 }

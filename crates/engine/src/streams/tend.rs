@@ -37,6 +37,7 @@ impl<D: Disk + Clone> Streams<D> {
     pub fn tend(&self, now_ns: u64) {
         for running in self.all() {
             self.expire(&running, now_ns);
+            self.fire_due(&running, now_ns);
             running.give_up_batches(&self.hub, now_ns);
             running.forget_due_fast(now_ns);
         }
@@ -90,6 +91,7 @@ impl<D: Disk + Clone> Streams<D> {
             msg_id: b"",
             conditions: Conditions { last_subject_seq: Some(seq), ..Conditions::default() },
             is_marker: true,
+            purges: b"",
         };
         // One that came meanwhile is the last of its subject now; else it is tried again.
         let _ = self.ask(running, &Entry::Store(marker));

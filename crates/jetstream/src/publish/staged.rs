@@ -20,6 +20,7 @@ pub fn read_staged<'a>(
     subject: &'a [u8],
     headers: &'a [u8],
     payload: &'a [u8],
+    now_ns: u64,
     random: &mut dyn FnMut() -> u32,
 ) -> Result<Proposal<'a>, Refused> {
     let transformed = policy.transform.as_ref().and_then(|it| it.transform(subject, random));
@@ -30,7 +31,7 @@ pub fn read_staged<'a>(
     }
     let headers = Cow::Borrowed(headers);
     let mut proposal = Proposal { subject, headers, payload, asked: Asked::default(), late: None };
-    proposal.read_staged_headers(policy)?;
+    proposal.read_staged_headers(policy, now_ns)?;
     proposal.read_lifetime(policy);
     Ok(proposal)
 }
@@ -48,7 +49,7 @@ pub fn check_atomic(headers: &[u8]) -> Result<(), Refused> {
 }
 
 impl Proposal<'_> {
-    fn read_staged_headers(&mut self, policy: &Policy) -> Result<(), Refused> {
+    fn read_staged_headers(&mut self, policy: &Policy, now_ns: u64) -> Result<(), Refused> {
         let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
         if counter::increment(&self.headers)?.is_some() {
             // Streams of counters take no batches.
@@ -71,10 +72,11 @@ impl Proposal<'_> {
         let other_subject = has(b"Nats-Expected-Last-Subject-Sequence-Subject");
         let is_missing = last_subject_seq.is_none() && other_subject.is_some();
         let late = is_missing.then(errors::last_subject_sequence_missing);
-        let late = late.or_else(|| self.late_before_ids());
-        let rollup = has(b"Nats-Rollup").map(|value| read_rollup(value, policy)).transpose();
         self.asked.last_seq = last_seq;
         self.asked.last_subject_seq = last_subject_seq;
+        let late = late.or_else(|| self.read_schedule(policy, now_ns).err());
+        let has = |name: &[u8]| find(&self.headers, name).filter(|value| !value.is_empty());
+        let rollup = has(b"Nats-Rollup").map(|value| read_rollup(value, policy)).transpose();
         match (late, rollup) {
             (Some(refused), _) | (None, Err(refused)) => self.refuse_late(refused, true),
             (None, Ok(rollup)) => self.asked.rollup = rollup.unwrap_or_default(),

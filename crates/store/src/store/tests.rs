@@ -156,6 +156,7 @@ impl Driven {
                     msg_id: headers.strip_prefix(b"id:").unwrap_or_default(),
                     conditions: Conditions::default(),
                     is_marker: false,
+                    purges: b"",
                 };
                 (group_of(stream), StreamEntry::Store(message))
             }

@@ -23,6 +23,10 @@ const HAS_ID: u8 = 32;
 const HAS_LAST_SEQ: u8 = 64;
 const HAS_CONDITIONS: u8 = 128;
 
+/// Flags before the conditions.
+const HAS_LAST_SUBJECT_SEQ: u8 = 1;
+const PURGES: u8 = 2;
+
 /// Appends an entry.
 ///
 /// # Panics
@@ -96,12 +100,16 @@ pub(super) fn encode_message(to: &mut Vec<u8>, message: &Message<'_>) {
     for number in [ttl_ns, message.conditions.last_seq].into_iter().flatten() {
         to.extend_from_slice(&number.to_le_bytes());
     }
-    if has_more(&message.conditions) {
+    if has_more(message) {
         let conditions = &message.conditions;
-        to.push(u8::from(conditions.last_subject_seq.is_some()));
+        let has_last = conditions.last_subject_seq.map_or(0, |_| HAS_LAST_SUBJECT_SEQ);
+        to.push(has_last | if message.purges.is_empty() { 0 } else { PURGES });
         to.extend_from_slice(&conditions.last_subject_seq.unwrap_or(0).to_le_bytes());
         push_counted(to, conditions.subject);
         push_counted(to, conditions.last_msg_id);
+        if !message.purges.is_empty() {
+            push_counted(to, message.purges);
+        }
     }
     if !message.msg_id.is_empty() {
         push_counted(to, message.msg_id);
@@ -128,15 +136,18 @@ pub(super) fn decode_message<'a>(fields: &mut Fields<'a>) -> Option<Message<'a>>
         (false, false) => Rollup::None,
         (true, true) => return None,
     };
-    let mut conditions = Conditions::default();
+    let (mut conditions, mut purges) = (Conditions::default(), &b""[..]);
     if has(HAS_LAST_SEQ) {
         conditions.last_seq = Some(fields.u64()?);
     }
     if has(HAS_CONDITIONS) {
-        let (has_last, last) = (fields.u8()?, fields.u64()?);
-        conditions.last_subject_seq = (has_last != 0).then_some(last);
+        let (more, last) = (fields.u8()?, fields.u64()?);
+        conditions.last_subject_seq = (more & HAS_LAST_SUBJECT_SEQ != 0).then_some(last);
         conditions.subject = fields.counted()?;
         conditions.last_msg_id = fields.counted()?;
+        if more & PURGES != 0 {
+            purges = fields.counted()?;
+        }
     }
     let msg_id = if has(HAS_ID) { fields.counted()? } else { b"" };
     let subject = fields.take(subject_bytes)?;
@@ -144,7 +155,17 @@ pub(super) fn decode_message<'a>(fields: &mut Fields<'a>) -> Option<Message<'a>>
     let payload = fields.rest();
     let body = Body::Held { headers, payload };
     let is_marker = has(IS_MARKER);
-    Some(Message { subject, body, time_ns, lifetime, rollup, msg_id, conditions, is_marker })
+    Some(Message {
+        subject,
+        body,
+        time_ns,
+        lifetime,
+        rollup,
+        msg_id,
+        conditions,
+        is_marker,
+        purges,
+    })
 }
 
 fn flags_of(message: &Message<'_>) -> u8 {
@@ -164,11 +185,13 @@ fn flags_of(message: &Message<'_>) -> u8 {
         | when(message.is_marker, IS_MARKER)
         | when(!message.msg_id.is_empty(), HAS_ID)
         | when(message.conditions.last_seq.is_some(), HAS_LAST_SEQ)
-        | when(has_more(&message.conditions), HAS_CONDITIONS)
+        | when(has_more(message), HAS_CONDITIONS)
 }
 
-fn has_more(conditions: &Conditions<'_>) -> bool {
-    conditions.last_subject_seq.is_some()
+fn has_more(message: &Message<'_>) -> bool {
+    let conditions = &message.conditions;
+    !message.purges.is_empty()
+        || conditions.last_subject_seq.is_some()
         || !conditions.subject.is_empty()
         || !conditions.last_msg_id.is_empty()
 }
@@ -186,9 +209,9 @@ mod tests {
         bytes
     }
 
-    fn texts() -> impl Strategy<Value = [Vec<u8>; 6]> {
+    fn texts() -> impl Strategy<Value = [Vec<u8>; 7]> {
         let text = || proptest::collection::vec(any::<u8>(), 0..40);
-        [text(), text(), text(), text(), text(), text()]
+        [text(), text(), text(), text(), text(), text(), text()]
     }
 
     proptest! {
@@ -203,13 +226,13 @@ mod tests {
             rollup in prop_oneof![Just(Rollup::None), Just(Rollup::Subject), Just(Rollup::All)],
             is_marker in any::<bool>(),
         ) {
-            let [subject, headers, payload, msg_id, other, last_msg_id] = &texts;
+            let [subject, headers, payload, msg_id, other, last_msg_id, purges] = &texts;
             let (time_ns, last_seq, last_subject_seq) = numbers;
             let conditions =
                 Conditions { last_seq, last_subject_seq, subject: other, last_msg_id };
             let body = Body::Held { headers, payload };
             let message =
-                Message { subject, body, time_ns, lifetime, rollup, msg_id, conditions, is_marker };
+                Message { subject, body, time_ns, lifetime, rollup, msg_id, conditions, is_marker, purges };
             let bytes = again(&Entry::Store(message));
             let found = decode(&bytes).map(|entry| format!("{entry:?}"));
             prop_assert_eq!(found, Some(format!("{:?}", Entry::Store(message))));
@@ -249,7 +272,7 @@ mod tests {
                     rollup: Rollup::None,
                     msg_id,
                     conditions: Conditions::default(),
-                    is_marker: false,
+                    is_marker: false, purges: b"",
                 };
                 text.push(&message);
                 shown.push(format!("{message:?}"));

@@ -61,6 +61,8 @@ pub struct Message<'a> {
     pub conditions: Conditions<'a>,
     /// It tells that its subject's messages are gone; it leaves no such message itself.
     pub is_marker: bool,
+    /// All messages of this other subject go when it is stored; empty for none.
+    pub purges: &'a [u8],
 }
 
 /// What must hold for a message to be stored.

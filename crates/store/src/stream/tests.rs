@@ -22,6 +22,7 @@ fn message<'a>(storage: Storage, subject: &'a [u8], payload: &'a [u8]) -> Messag
         msg_id: b"",
         conditions: Conditions::default(),
         is_marker: false,
+        purges: b"",
     }
 }
 

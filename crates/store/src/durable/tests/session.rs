@@ -97,6 +97,8 @@ impl Own {
                 msg_id: id,
                 conditions: Conditions::default(),
                 is_marker,
+                // Some of them.
+                purges: if payload.len() == 13 { b"a.1" } else { b"" },
             }),
             Self::Pass { time_ns, ref id } => Entry::Pass { time_ns, msg_id: id },
             Self::Skip { last_seq, time_ns } => Entry::Skip { last_seq, time_ns },

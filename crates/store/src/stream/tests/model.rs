@@ -147,6 +147,9 @@ impl Model {
                 Rollup::All => self.messages.retain(|&other, _| other == seq),
             }
         }
+        if !message.purges.is_empty() {
+            self.messages.retain(|_, kept| kept.subject != message.purges);
+        }
         Outcome::Stored { seq }
     }
 

@@ -142,6 +142,7 @@ impl Pair {
                     msg_id,
                     conditions: Conditions::default(),
                     is_marker,
+                    purges: if bytes.1 % 13 == 5 { SUBJECTS[id as usize % 9] } else { b"" },
                 }))
             }
             Step::Burst { count, stride, payload_bytes } => {
@@ -363,6 +364,7 @@ fn message<'a>(subject: &'a [u8], body: Body<'a>, time_ns: u64) -> Message<'a> {
         msg_id: b"",
         conditions: Conditions::default(),
         is_marker: false,
+        purges: b"",
     }
 }
 
