@@ -340,6 +340,7 @@ class StreamTable:
         discard: Literal["old", "new", "new_per_subject"] = "old",
         duplicate_window_ns: int = 0,
         delete_marker_ttl_ns: int = 0,
+        compress: bool = False,
         max_msg_size: int = ...,
         no_ack: bool = False,
         sealed: bool = False,

@@ -29,7 +29,7 @@ impl StreamTable {
     #[new]
     #[pyo3(signature = (*, storage, subjects, first_seq=0, max_msgs=0, max_bytes=0,
         max_msgs_per_subject=0, max_age_ns=0, discard="old", duplicate_window_ns=0,
-        delete_marker_ttl_ns=0, max_msg_size=-1, no_ack=false, sealed=false, allow_rollup=false,
+        delete_marker_ttl_ns=0, compress=false, max_msg_size=-1, no_ack=false, sealed=false, allow_rollup=false,
         allow_ttl=false, allow_direct=false, allow_counter=false, allow_schedules=false, allow_atomic=false, allow_batched=false, domain="", transform=None, republish=None))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
     fn new(
@@ -43,6 +43,7 @@ impl StreamTable {
         discard: &str,
         duplicate_window_ns: u64,
         delete_marker_ttl_ns: u64,
+        compress: bool,
         max_msg_size: i64,
         no_ack: bool,
         sealed: bool,
@@ -76,6 +77,7 @@ impl StreamTable {
             discard,
             duplicate_window_ns,
             marks_expiry: delete_marker_ttl_ns > 0,
+            packs: compress && storage == Storage::File,
         };
         let mut policy = Policy::new("", storage, limits);
         policy.message_bytes_max = usize::try_from(max_msg_size).ok();

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use crate::disk::Disk;
 use crate::log::Position;
 use crate::manifest::Manifest;
-use crate::segment::{Identity, RECORDS_AT, Record, Segment, SegmentError, Stored};
+use crate::segment::{Identity, RECORDS_AT, Record, Segment, SegmentError, Stored, record};
 use crate::stream::{
     Batch, Body, Effects, Entry, Message, Outcome, Removed, Stream, unconditional,
 };
@@ -178,6 +178,7 @@ impl<D: Disk + Clone> Durable<D> {
         let Body::Held { headers, payload } = message.body else {
             return Err(self.broken("a message was placed by another"));
         };
+        let packed = if self.state.limits().packs { record::pack(payload) } else { None };
         let record = Record {
             sequence: self.state.last_seq().saturating_add(1),
             time_ns: message.time_ns,
@@ -186,7 +187,8 @@ impl<D: Disk + Clone> Durable<D> {
             is_erased: false,
             subject: message.subject,
             headers,
-            payload,
+            payload: packed.as_deref().unwrap_or(payload),
+            packed_from: packed.as_ref().map(|_| payload.len() as u32),
             msg_id: message.msg_id,
         };
         let (number, offset) = self.next_place(record.record_bytes() as u64);

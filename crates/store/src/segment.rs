@@ -156,19 +156,34 @@ pub struct Hole {
 pub struct Stored {
     bytes: Vec<u8>,
     head: Head,
+    /// The payload, where it is packed.
+    unpacked: Option<Vec<u8>>,
 }
 
 impl Stored {
     /// The record at the beginning of `bytes`, which stand at `offset`; `None` if it is damaged.
     pub(crate) fn check(mut bytes: Vec<u8>, seed: u64, offset: u64) -> Option<Self> {
         let head = record::head(&bytes, seed, offset)?;
-        record::body(&bytes, seed, offset, &head)?;
+        let record = record::body(&bytes, seed, offset, &head)?;
+        let unpacked = match record.packed_from {
+            Some(_) => Some(record::unpack(&record)?),
+            None => None,
+        };
         bytes.truncate(head.record_bytes());
-        Some(Self { bytes, head })
+        Some(Self { bytes, head, unpacked })
     }
 
-    /// The record.
+    /// The record, unpacked.
     pub fn record(&self) -> Record<'_> {
+        let record = self.written();
+        match &self.unpacked {
+            Some(payload) => Record { payload, packed_from: None, ..record },
+            None => record,
+        }
+    }
+
+    /// The record as it was written.
+    pub(crate) fn written(&self) -> Record<'_> {
         let parts = record::parts(&self.bytes, &self.head);
         // It was checked when it was read, and nothing has written to it.
         parts.unwrap_or_else(|| unreachable!("a record that was checked"))
@@ -278,7 +293,7 @@ impl<F: File> Segment<F> {
     /// # Errors
     /// It is damaged, or the disk refused.
     pub fn erase(&self, offset: u64) -> Result<(), SegmentError> {
-        let Stored { mut bytes, head } = self.read(offset)?;
+        let Stored { mut bytes, head, .. } = self.read(offset)?;
         record::erase(&mut bytes, self.seed, offset, &head);
         self.write(&bytes, offset)?;
         self.sync()

@@ -21,7 +21,6 @@ def check_supported(config: StreamConfig) -> None:
         "a mirror": config.mirror is not None,
         "sources": bool(config.sources),
         f"retention {config.retention}": config.retention != "limits",
-        "compression": config.compression != "none",
         "allow_msg_counter beside allow_atomic or allow_batched": config.allow_msg_counter
         and (config.allow_atomic or config.allow_batched),
     }
@@ -47,6 +46,7 @@ def table_of(config: StreamConfig, domain: str = "") -> _core.StreamTable:
         discard=discard,
         duplicate_window_ns=config.duplicate_window,
         delete_marker_ttl_ns=config.subject_delete_marker_ttl,
+        compress=config.compression != "none",
         max_msg_size=config.max_msg_size,
         no_ack=config.no_ack,
         sealed=config.sealed,

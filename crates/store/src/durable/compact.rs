@@ -185,7 +185,7 @@ impl<D: Disk> Compaction<D> {
         let mut before = Vec::with_capacity(self.messages.len());
         for (seq, place, segment) in self.messages {
             let stored = segment.read(split_place(place).1)?;
-            let record = stored.record();
+            let record = stored.written();
             if record.sequence != seq {
                 return Err(DurableError::Broken("a record has another sequence"));
             }

@@ -21,6 +21,7 @@ fn record(group: u32, name: &str) -> StreamRecord {
             discard: Discard::NewPerSubject,
             duplicate_window_ns: 5,
             marks_expiry: true,
+            packs: true,
         },
         config: b"{}".to_vec(),
     }

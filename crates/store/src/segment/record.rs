@@ -21,6 +21,11 @@ pub(crate) const IS_MARKER: u8 = 4;
 pub(crate) const HAS_ID: u8 = 8;
 /// Its content was overwritten.
 pub(crate) const IS_ERASED: u8 = 16;
+/// Its payload is packed.
+const IS_PACKED: u8 = 32;
+
+/// Shorter payloads are not packed (bytes).
+const PACKED_FROM_BYTES: usize = 64;
 
 /// A message as it is written and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct Record<'a> {
     pub headers: &'a [u8],
     /// Its payload.
     pub payload: &'a [u8],
+    /// The payload is packed: its length before (bytes).
+    pub packed_from: Option<u32>,
     /// Its id, empty if it has none.
     pub msg_id: &'a [u8],
 }
@@ -48,7 +55,9 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// Its size, as limits count it (bytes).
     pub(crate) fn size(&self) -> u64 {
-        let body = Body::Held { headers: self.headers, payload: self.payload };
+        let payload_bytes = self.packed_from.unwrap_or(self.payload.len() as u32);
+        let header_bytes = self.headers.len() as u32;
+        let body = Body::Placed { header_bytes, payload_bytes, place: 0 };
         Storage::File.message_bytes(self.subject, &body)
     }
 
@@ -63,6 +72,7 @@ impl Record<'_> {
             | flag(self.is_marker, IS_MARKER)
             | flag(!self.msg_id.is_empty(), HAS_ID)
             | flag(self.is_erased, IS_ERASED)
+            | flag(self.packed_from.is_some(), IS_PACKED)
     }
 
     /// The id's place in the headers, where it stands there.
@@ -83,9 +93,29 @@ impl Record<'_> {
     }
 }
 
-/// What stands before the subject: a TTL, and where the id is.
+/// A payload as S2; `None` where that saves less than an eighth.
+pub(crate) fn pack(payload: &[u8]) -> Option<Vec<u8>> {
+    if payload.len() < PACKED_FROM_BYTES {
+        return None;
+    }
+    let packed = minlz::s2::encode(payload);
+    (packed.len() + payload.len() / 8 < payload.len()).then_some(packed)
+}
+
+/// The payload of a record that is packed; `None` if it is not, or is nothing that `pack` gives.
+pub(crate) fn unpack(record: &Record<'_>) -> Option<Vec<u8>> {
+    let bytes = record.packed_from? as usize;
+    if record.is_erased {
+        return Some(vec![0; bytes]);
+    }
+    let is_right = minlz::s2::decode_len(record.payload).is_ok_and(|(found, _)| found == bytes);
+    if is_right { minlz::s2::decode(record.payload).ok() } else { None }
+}
+
+/// What stands before the subject: a TTL, the length of what is packed, and where the id is.
 fn extra_bytes(flags: u8) -> usize {
-    8 * usize::from(flags & HAS_TTL != 0) + 8 * usize::from(flags & HAS_ID != 0)
+    let flags = [HAS_TTL, IS_PACKED, HAS_ID].map(|flag| usize::from(flags & flag != 0));
+    8 * flags.iter().sum::<usize>()
 }
 
 /// A head that checks.
@@ -115,6 +145,9 @@ pub(crate) fn append(file: &mut Vec<u8>, seed: u64, offset: u64, record: &Record
     file.resize(start + HEAD_BYTES, 0);
     if let Lifetime::Ttl { ttl_ns } = record.lifetime {
         file.extend_from_slice(&ttl_ns.to_le_bytes());
+    }
+    if let Some(bytes) = record.packed_from {
+        file.extend_from_slice(&u64::from(bytes).to_le_bytes());
     }
     let id_in_headers = record.id_in_headers();
     let contents = [record.subject, record.headers, record.payload];
@@ -191,6 +224,8 @@ pub(crate) fn parts<'a>(bytes: &'a [u8], head: &Head) -> Option<Record<'a>> {
     };
     let (subject, rest) = content.split_at(head.subject_bytes);
     let (headers, rest) = rest.split_at(head.header_bytes);
+    let packed_at = 8 * usize::from(flags & HAS_TTL != 0);
+    let packed_from = (flags & IS_PACKED != 0).then(|| u32_at(extra, packed_at));
     let mut payload = rest;
     let mut msg_id = &[][..];
     if flags & HAS_ID != 0 {
@@ -210,6 +245,7 @@ pub(crate) fn parts<'a>(bytes: &'a [u8], head: &Head) -> Option<Record<'a>> {
         subject,
         headers,
         payload,
+        packed_from,
         msg_id,
     })
 }

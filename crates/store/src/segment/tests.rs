@@ -37,6 +37,7 @@ impl Message {
             subject,
             headers,
             payload,
+            packed_from: None,
             msg_id,
         }
     }

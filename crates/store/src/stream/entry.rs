@@ -168,6 +168,8 @@ pub struct Limits {
     /// A subject's last message is not removed by age: [`Effects::expiring`] names it, and whoever
     /// proposed the expiry proposes a marker that replaces it.
     pub marks_expiry: bool,
+    /// Payloads are packed, where they are in files.
+    pub packs: bool,
 }
 
 /// What goes when a limit is met.

@@ -4,6 +4,7 @@ use super::{Discard, Limits};
 use crate::bytes::Fields;
 
 const MARKS_EXPIRY: u8 = 1;
+const PACKS: u8 = 2;
 
 impl Limits {
     /// Appends them: five numbers of 8 bytes, what goes when a limit is met (1 byte), flags (1 byte).
@@ -22,12 +23,13 @@ impl Limits {
             Discard::New => 1,
             Discard::NewPerSubject => 2,
         });
-        to.push(if self.marks_expiry { MARKS_EXPIRY } else { 0 });
+        let marks_expiry = if self.marks_expiry { MARKS_EXPIRY } else { 0 };
+        to.push(marks_expiry | if self.packs { PACKS } else { 0 });
     }
 
     /// Reads them; `None` for what `encode` never writes.
     pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self {
+        let limits = Self {
             msgs_max: fields.u64()?,
             bytes_max: fields.u64()?,
             msgs_per_subject_max: fields.u64()?,
@@ -39,11 +41,9 @@ impl Limits {
                 2 => Discard::NewPerSubject,
                 _ => return None,
             },
-            marks_expiry: match fields.u8()? {
-                0 => false,
-                MARKS_EXPIRY => true,
-                _ => return None,
-            },
-        })
+            ..Self::default()
+        };
+        let flags = fields.u8().filter(|flags| flags & !(MARKS_EXPIRY | PACKS) == 0)?;
+        Some(Self { marks_expiry: flags & MARKS_EXPIRY != 0, packs: flags & PACKS != 0, ..limits })
     }
 }

@@ -34,6 +34,7 @@ impl Author {
             duplicate_window_ns: some(80),
             discard: [Discard::Old, Discard::Old, Discard::New][some(2) as usize],
             marks_expiry: some(3) == 1,
+            packs: some(1) == 1,
         }
     }
 

@@ -70,6 +70,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             discard,
             duplicate_window_ns,
             marks_expiry,
+            packs: false,
         },
     )
 }
