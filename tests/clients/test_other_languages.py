@@ -43,13 +43,18 @@ _COMMON = [
     "tls",
 ]
 _NODE_ONLY = ["request-many", "unsubscribe-max", "echo", "rtt", "permission-violation"]
+_NODE_STREAMS = ["streams", "key-value", "object-put"]
 _RUST_ONLY = ["unsubscribe-after"]
 
 
 @pytest.fixture
-def configuration_of(certificates: Certificates, user_key: UserKey) -> dict[str, str]:
+def configuration_of(
+    certificates: Certificates, user_key: UserKey, tmp_path: Path
+) -> dict[str, str]:
     """The server's configuration for each check that needs one."""
+    streams = f'jetstream {{ store_dir: "{tmp_path / "js"}" }}'
     return {
+        **dict.fromkeys(_NODE_STREAMS, streams),
         "user-password": USER_CONFIGURATION,
         "permission-violation": USER_CONFIGURATION,
         "token": TOKEN_CONFIGURATION,
@@ -74,7 +79,7 @@ def environment(
     }
 
 
-@pytest.mark.parametrize("check", _COMMON + _NODE_ONLY)
+@pytest.mark.parametrize("check", _COMMON + _NODE_ONLY + _NODE_STREAMS)
 def test_the_javascript_client(
     check: str,
     node_checks: tuple[Path, Path, Path],

@@ -8,7 +8,11 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 const require = createRequire(`${process.env.NATS_MODULES}/package.json`);
-const nats = await import(pathToFileURL(require.resolve("@nats-io/transport-node")).href);
+const load = (name) => import(pathToFileURL(require.resolve(name)).href);
+const nats = await load("@nats-io/transport-node");
+const { jetstream, jetstreamManager } = await load("@nats-io/jetstream");
+const { Kvm } = await load("@nats-io/kv");
+const { Objm } = await load("@nats-io/obj");
 const { connect, headers, nkeyAuthenticator, errors } = nats;
 
 const servers = process.env.NATS_URL;
@@ -229,6 +233,69 @@ const checks = {
   async tls() {
     await admitted({ tls: { caFile: process.env.NATS_CA } });
     await assert.rejects(plain({ tls: {} }));
+  },
+
+  async streams() {
+    const client = await plain();
+    const manager = await jetstreamManager(client);
+    const config = { name: "S", subjects: ["s.>"], allow_direct: true };
+    await manager.streams.add(config);
+    await assert.rejects(manager.streams.add({ ...config, subjects: ["t"] }));
+    const js = jetstream(client);
+    for (let number = 1; number <= 20; number++) {
+      const ack = await js.publish("s.a", `${number}`, { msgID: `${number}` });
+      assert.deepEqual([ack.stream, ack.seq, ack.duplicate], ["S", number, false]);
+    }
+    assert.equal((await js.publish("s.a", "again", { msgID: "7" })).duplicate, true);
+    const expected = { expect: { lastSequence: 3 } };
+    await assert.rejects(js.publish("s.a", "x", expected), /wrong last sequence/);
+    const stored = await manager.streams.getMessage("S", { seq: 7 });
+    assert.equal(stored.string(), "7");
+    const direct = await manager.direct.getMessage("S", { last_by_subj: "s.a" });
+    assert.equal(direct.seq, 20);
+    const batch = await manager.direct.getBatch("S", { seq: 1, batch: 5 });
+    const read = [];
+    for await (const message of batch) read.push(message.seq);
+    assert.deepEqual(read, [1, 2, 3, 4, 5]);
+    assert.equal(await manager.streams.deleteMessage("S", 7), true);
+    assert.equal((await manager.streams.purge("S", { keep: 5 })).purged, 14);
+    await manager.streams.update("S", { ...config, max_msgs: 2 });
+    const info = await manager.streams.info("S", { subjects_filter: ">" });
+    assert.deepEqual([info.state.messages, info.state.subjects], [2, { "s.a": 2 }]);
+    assert.equal(await manager.streams.find("s.x"), "S");
+    assert.equal((await manager.getAccountInfo()).streams, 1);
+    assert.equal(await manager.streams.delete("S"), true);
+    await client.close();
+  },
+
+  async "key-value"() {
+    const client = await plain();
+    const bucket = await new Kvm(client).create("CONFIG", { history: 3 });
+    assert.equal(await bucket.put("a", "1"), 1);
+    assert.equal((await bucket.get("a")).string(), "1");
+    assert.equal(await bucket.update("a", "2", 1), 2);
+    await assert.rejects(bucket.update("a", "3", 1), /wrong last sequence/);
+    await assert.rejects(bucket.create("a", "3"));
+    await bucket.delete("a");
+    assert.equal((await bucket.get("a")).operation, "DEL");
+    assert.equal(await bucket.create("a", "again"), 4);
+    await bucket.purge("a");
+    assert.equal((await bucket.get("a")).operation, "PURGE");
+    assert.equal(await bucket.get("none"), null);
+    assert.equal((await bucket.status()).values, 1);
+    assert.equal(await bucket.destroy(), true);
+    await client.close();
+  },
+
+  async "object-put"() {
+    const client = await plain();
+    const store = await new Objm(client).create("FILES");
+    const made = await store.putBlob({ name: "large" }, new Uint8Array(300_000));
+    const found = await store.info("large");
+    assert.deepEqual([found.size, found.digest], [300_000, made.digest]);
+    assert.equal((await store.delete("large")).success, true);
+    assert.equal((await store.info("large")).deleted, true);
+    await client.close();
   },
 
   async reconnect() {
