@@ -281,7 +281,7 @@ impl<D: Disk> Log<D> {
         let folder = Path::new(FOLDER);
         disk.create_folder(folder).map_err(self::disk("make the log's folder"))?;
         let mut damage = Vec::new();
-        let (headers, spares) = survey(&disk, options.store, &mut damage)?;
+        let (headers, spares) = survey(&disk, (options.store, options.file_bytes), &mut damage)?;
         note_missing(&headers, from, &mut damage);
         let mut sealed = (0, 0);
         for (index, header) in headers.iter().enumerate() {
@@ -425,7 +425,8 @@ impl<D: Disk> Log<D> {
                 break;
             }
             let path = path_of(oldest, SUFFIX);
-            if self.spares.len() + put_aside.len() < self.options.spares {
+            let has_room = self.spares.len() + put_aside.len() < self.options.spares;
+            if has_room && is_long_enough(&self.disk, &path, self.options.file_bytes) {
                 let spare = path_of(oldest, SPARE_SUFFIX);
                 self.disk.rename(&path, &spare).map_err(disk("put a log file aside"))?;
                 put_aside.push(oldest);
@@ -573,21 +574,32 @@ fn contents<D: Disk>(disk: &D, path: &Path) -> Result<Vec<u8>, LogError> {
     read().map_err(reading)
 }
 
+/// Whether a file that was written before saves anything: one that grows as it is written does not.
+fn is_long_enough<D: Disk>(disk: &D, path: &Path, file_bytes: u32) -> bool {
+    let bytes = disk.open(path).and_then(|file| file.bytes());
+    bytes.is_ok_and(|bytes| bytes >= u64::from(file_bytes / 8 * 7))
+}
+
 /// The files that belong to the log, in order, and its spares.
 fn survey<D: Disk>(
     disk: &D,
-    store: u128,
+    (store, file_bytes): (u128, u32),
     damage: &mut Vec<Damage>,
 ) -> Result<(Vec<Header>, Vec<u64>), LogError> {
     let mut headers = Vec::new();
     let mut spares = Vec::new();
     let names = disk.list(Path::new(FOLDER)).map_err(self::disk("list the log's folder"))?;
     for name in names {
+        let path = Path::new(FOLDER).join(&name);
         if let Some(ordinal) = ordinal_of(&name, SPARE_SUFFIX) {
-            spares.push(ordinal);
+            if is_long_enough(disk, &path, file_bytes) {
+                spares.push(ordinal);
+            } else {
+                // One that was not filled to its end. It is tried again if it stays.
+                let _ = disk.remove(&path);
+            }
             continue;
         }
-        let path = Path::new(FOLDER).join(&name);
         let Some(ordinal) = ordinal_of(&name, SUFFIX) else {
             damage.push(Damage::Unknown { name });
             continue;

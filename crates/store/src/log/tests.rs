@@ -201,7 +201,8 @@ fn is_tried(bit: usize) -> bool {
 
 /// Where what was committed to a file ends, as its successor says.
 fn used_bytes(disk: &FaultyDisk, path: &Path) -> usize {
-    let (headers, _) = survey(disk, OPTIONS.store, &mut Vec::new()).unwrap_or_default();
+    let (headers, _) =
+        survey(disk, (OPTIONS.store, OPTIONS.file_bytes), &mut Vec::new()).unwrap_or_default();
     let ordinal = path.file_name().and_then(|name| ordinal_of(name.to_str()?, SUFFIX));
     let next = headers.iter().find(|header| Some(header.previous_ordinal) == ordinal);
     next.map_or(HEADER_BYTES, |header| header.previous_end as usize)
