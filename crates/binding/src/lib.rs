@@ -5,6 +5,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "arguments arrive as Python gives them")]
 
+mod check;
 mod events;
 mod pipe;
 mod plane;
@@ -65,6 +66,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<store::StreamState>()?;
     module.add_class::<store::StoredMessage>()?;
     module.add_class::<store::Store>()?;
+    module.add_class::<check::StoredStream>()?;
+    module.add_class::<check::StoreReport>()?;
+    module.add_function(wrap_pyfunction!(check::look_at_store, module)?)?;
     module.add_class::<store::Backup>()?;
     module.add_class::<store::Restoration>()?;
     Ok(())

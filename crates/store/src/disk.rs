@@ -5,6 +5,7 @@
 
 #[cfg(feature = "checks")]
 pub mod faulty;
+pub mod overlay;
 pub mod real;
 
 use std::io;

@@ -19,6 +19,7 @@ mod open;
 mod part;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::io;

@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod bytes;
+pub mod check;
 pub mod commit;
 pub mod disk;
 pub mod durable;

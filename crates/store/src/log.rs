@@ -147,6 +147,28 @@ pub enum Damage {
     },
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hole { at: Position { file, offset }, bytes } => write!(
+                formatter,
+                "{FOLDER}/{file:016x}{SUFFIX}: {bytes} bytes at {offset} make no entry although they \
+                 should"
+            ),
+            Self::Header { file } => write!(
+                formatter,
+                "{FOLDER}/{file:016x}{SUFFIX}: a copy of its header is damaged; the other one served"
+            ),
+            Self::Unknown { name } => {
+                write!(formatter, "{FOLDER}/{name}: it cannot be read as a file of this log")
+            }
+            Self::Missing { file } => {
+                write!(formatter, "{FOLDER}/{file:016x}{SUFFIX}: it is not there")
+            }
+        }
+    }
+}
+
 /// An entry that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {

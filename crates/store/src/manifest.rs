@@ -82,6 +82,18 @@ pub enum Damage {
     Earlier(PathBuf),
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, what) = match self {
+            Self::Header(path) => (path, "a copy of its header is damaged"),
+            Self::File(path) => (path, "it is damaged"),
+            Self::Missing(path) => (path, "it is not there"),
+            Self::Earlier(path) => (path, "it is of an earlier generation than it can be"),
+        };
+        write!(formatter, "{}: {what}; the other one served", path.display())
+    }
+}
+
 /// The manifest of a folder.
 pub struct Manifest<D: Disk> {
     disk: D,

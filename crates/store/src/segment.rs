@@ -326,6 +326,32 @@ impl<F: File> Segment<F> {
         Ok((builder.finish(), end, damage))
     }
 
+    /// Reads and checks every record, and holds the index against them.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(crate) fn verify(
+        &self,
+        extent: Extent,
+        sequences: RangeInclusive<u64>,
+    ) -> Result<Verified, SegmentError> {
+        let indexed = self.read_index()?;
+        let end = match (extent, &indexed) {
+            (Extent::Until(end), _) => Some(end),
+            (Extent::Sealed, Some((_, end))) => Some(*end),
+            (Extent::Sealed, None) => None,
+        };
+        let (builder, end, holes) = self.scan(end, sequences)?;
+        let index = builder.finish();
+        // One that was written when the stream was closed may have records behind it.
+        let index_is_right = match indexed {
+            Some((found, at)) if at == end => found == index,
+            _ => true,
+        };
+        let holes = holes.iter().map(|hole| hole.offset).collect();
+        Ok(Verified { records: index.places().len() as u64, holes, index_is_right })
+    }
+
     /// Puts an index behind its records, which end at `end`; it is safe after `sync`. Nothing may
     /// be appended any more, unless the stream remembers the end.
     ///
@@ -416,6 +442,15 @@ impl<F: File> Segment<F> {
         scan.close_hole(end, *sequences.end());
         Ok((scan.builder, end.max(RECORDS_AT), scan.holes))
     }
+}
+
+/// What a segment was found to hold.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) records: u64,
+    /// Where bytes make no record.
+    pub(crate) holes: Vec<u64>,
+    pub(crate) index_is_right: bool,
 }
 
 /// A pass over records.

@@ -96,6 +96,18 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+impl StoreError {
+    /// Whether it is the store that is not as it was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Root(error) => matches!(error, RootError::Damaged | RootError::Nameless { .. }),
+            Self::Manifest(error) => matches!(error, ManifestError::Lost { .. }),
+            Self::Stream { error, .. } => !is_version(error),
+            Self::Log(_) | Self::Entry { .. } => false,
+        }
+    }
+}
+
 /// Which streams there are, and what remembers it.
 pub struct MetaKeeper<D: Disk> {
     /// The streams.
@@ -333,6 +345,6 @@ fn config_of<D: Disk>(root: &Root<D>, group: u32, options: &Options) -> Config {
 }
 
 /// Damage, by what it is in.
-fn named<T: fmt::Debug>(what: &str, damage: Vec<T>) -> Vec<String> {
-    damage.into_iter().map(|damage| format!("{what}: {damage:?}")).collect()
+fn named<T: fmt::Display>(what: &str, damage: Vec<T>) -> Vec<String> {
+    damage.into_iter().map(|damage| format!("{what}: {damage}")).collect()
 }

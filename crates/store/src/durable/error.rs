@@ -117,3 +117,36 @@ pub enum DamageKind {
     /// A live map: messages of its segment that were removed are there again.
     LiveMap,
 }
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, offset) = (self.path.display(), self.offset);
+        match &self.kind {
+            DamageKind::Manifest(damage) => damage.fmt(formatter),
+            DamageKind::Segment => write!(
+                formatter,
+                "{path}: it is not there, or not this segment: its messages cannot be read"
+            ),
+            DamageKind::Header => {
+                write!(formatter, "{path}: a copy of its header is damaged; the other one served")
+            }
+            DamageKind::Index => {
+                write!(formatter, "{path}: its index is damaged; the records served")
+            }
+            DamageKind::Record { sequences } => write!(
+                formatter,
+                "{path}: the record at {offset} is damaged: of the messages {} to {} one or more \
+                 cannot be read",
+                sequences.start(),
+                sequences.end()
+            ),
+            DamageKind::LiveMapCopy => {
+                write!(formatter, "{path}: a copy of the live map is damaged; the other one served")
+            }
+            DamageKind::LiveMap => write!(
+                formatter,
+                "{path}: the live map is damaged: messages that were removed may be there again"
+            ),
+        }
+    }
+}

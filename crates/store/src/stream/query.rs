@@ -12,7 +12,7 @@ use super::{Limits, Storage, Stream, is_all};
 const SCANNED_MAX: usize = if cfg!(test) { 4 } else { 256 };
 
 /// What a stream shows of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Stored ones (count).
     pub messages: u64,
