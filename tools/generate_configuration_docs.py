@@ -14,7 +14,9 @@ from keelback.options import (
     AccountLimitOptions,
     AccountOptions,
     AuthorizationOptions,
+    BatchOptions,
     CertificateOptions,
+    JetStreamLimitOptions,
     JetStreamOptions,
     LabelOptions,
     LameDuckOptions,
@@ -58,6 +60,8 @@ BLOCKS: tuple[tuple[str, type[Block]], ...] = (
     ("Accounts", AccountOptions),
     ("Limits of an account", AccountLimitOptions),
     ("Streams", JetStreamOptions),
+    ("Limits of streams", JetStreamLimitOptions),
+    ("Limits of batches", BatchOptions),
     ("Streams of an account", AccountJetStreamOptions),
 )
 

@@ -413,6 +413,9 @@ class Store:
     def serve(self, account: str, name: str, table: StreamTable) -> None:
         """Let messages into a stream that the store had when it was opened."""
 
+    def stop_serving(self, account: str, name: str) -> None:
+        """Let no messages into a stream any more, until `serve`; what it holds stays."""
+
     def update(self, account: str, name: str, config: bytes, table: StreamTable) -> None: ...
     def delete(self, account: str, name: str) -> None: ...
     def purge(
@@ -786,6 +789,8 @@ class Plane:
     def remove_account(self, name: str) -> None:
         """Let nobody into an account any more; the next `reauthorize` closes who is in it.
 
+        What Python served in it (`serve_requests`) it serves no more.
+
         Raises:
             CoreError: it is `$G` or the system account.
         """
@@ -803,13 +808,22 @@ class Plane:
     def set_system_account(self, name: str) -> None:
         """Make the account of this name the system account, in place of `$SYS`."""
 
-    def open_store(self, directory: str, *, durable: bool = True) -> Store:
-        """Open the store of this server's streams, once; `shutdown` closes it.
+    def open_store(
+        self, directory: str, *, durable: bool = True, waiting_bytes_max: int = 134217728
+    ) -> Store:
+        """Open the store of this server's streams, one at a time; `shutdown` closes it, too.
 
         Without `durable` an acknowledgement may come before what it promises is on stable storage.
+        When more waits to be written than `waiting_bytes_max`, publishers are refused.
 
         Raises:
             StoreError: it is in use, damaged, of another version, or no store.
+        """
+
+    def close_store(self) -> None:
+        """End the streams: what waits is committed, and another may open the store. Waits for it.
+
+        Calls of the `Store` fail from now on.
         """
 
     def open_pipe(self) -> Pipe: ...

@@ -6,7 +6,11 @@ import json
 import re
 import secrets
 import socket
-from typing import Final, NamedTuple, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 TIMEOUT_S: Final = 10.0
 """Far above what an answer takes: one that does not come is a failure."""
@@ -42,6 +46,7 @@ class Session:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self._socket.makefile("rb")
         self._number = 0
+        self._together: list[bytes] | None = None
         self.heard: list[tuple[str, Answer]] = []
         """What came while an answer was waited for, by subject, because of `listen`."""
         # Another session of the same account must not get what this one is answered.
@@ -84,6 +89,14 @@ class Session:
         """Publish with a reply subject of one's own: see `listen`."""
         self._write(subject, payload, headers, reply)
 
+    @contextmanager
+    def in_one_piece(self) -> Generator[None]:
+        """What is sent meanwhile is sent at once, when it is complete."""
+        self._together = []
+        yield
+        text, self._together = b"".join(self._together), None
+        self._send(text)
+
     def _publish(self, subject: str, payload: bytes, headers: bytes) -> None:
         self._number += 1
         self._write(subject, payload, headers, f"{self._inbox}.{self._number}")
@@ -114,4 +127,7 @@ class Session:
             self.heard.append((line[1].decode(), answer))
 
     def _send(self, text: bytes) -> None:
+        if self._together is not None:
+            self._together.append(text)
+            return
         self._socket.sendall(text)

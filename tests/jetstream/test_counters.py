@@ -10,6 +10,7 @@ from keelback.server.lifecycle import Lifecycle
 from keelback.server.settings import JetStreamSettings, LogSettings, ServerSettings
 from tests.jetstream.scripts import api, create, headers
 from tests.jetstream.session import Session
+from tests.jetstream.test_streams import ours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,3 +73,20 @@ def test_each_message_counts_once(tmp_path: Path) -> None:
         of_subject.sort(key=lambda answer: answer["seq"])
         totals = [int(answer["val"]) for answer in of_subject]
         assert totals == list(range(1, len(totals) + 1))
+
+
+def test_a_refusal_leaves_what_was_published_before_it_whole(tmp_path: Path) -> None:
+    with ours(tmp_path) as session:
+        session.ask(*create("C", subjects=["c.>"], allow_msg_counter=True))
+        session.listen("large.>")
+        large = bytes(range(256)) * 200
+        # In one piece: the refusal is sent while the message before it is still on its way.
+        with session.in_one_piece():
+            session.publish("large.1", large, b"", "r.1")
+            session.publish("c.1", b"", headers("Nats-Incr: no"), "large.refused")
+            session.publish("c.1", b"", headers("Nats-Incr: 1"), "large.taken")
+        while len(session.heard) < 3:
+            session.ask(*api("INFO"))
+        (first, message), *answers = session.heard
+        assert (first, message.payload) == ("large.1", large)
+        assert [subject for subject, _ in answers] == ["large.refused", "large.taken"]

@@ -7,7 +7,8 @@ a key that is pinned, `@dir` for a directory of the server's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.reload import jetstream_rows
+from tests.reload.row import Row, not_supported
 
 USER = "authorization { user: ann, password: b }"
 USERS = (
@@ -17,41 +18,6 @@ USERS = (
 ACCOUNT = "accounts { A { users: [ { user: ann, password: b } ] } }"
 ENDS = "nats-server ends"
 NKEY = "UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One change.
-
-    Args:
-        name: of the row.
-        before: the configuration at start; what both servers need is added.
-        after: the configuration that is reloaded.
-        early: lines before those about users and accounts, which are always there.
-        late: lines after them.
-        refused: why the whole reload is refused, in place of those.
-        flags: of the command line.
-        ours: where Keelback's reason to refuse is another one.
-    """
-
-    name: str
-    before: str
-    after: str
-    early: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()
-    refused: str = ""
-    flags: tuple[str, ...] = ()
-    ours: str | None = None
-
-    def lines(self, *, ours: bool) -> list[str]:
-        """What the log says."""
-        refused = self.refused if self.ours is None or not ours else self.ours
-        if refused:
-            return [f"[ERR] Failed to reload server configuration: {refused}"]
-        always = ("Reloaded: authorization users", "Reloaded: accounts")
-        end = "Reloaded server configuration (sha256:…)"
-        told = (*self.early, *always, *self.late, end)
-        return [line if line.startswith("[") else f"[INF] {line}" for line in told]
 
 
 def live(key: str, value: str, *, early: bool = False, told: str = "") -> Row:
@@ -65,11 +31,6 @@ def kept(key: str, value: str, field: str, old: str, new: str = "") -> Row:
     """An option that a reload refuses, by nats-server's name for it."""
     told = new or value.strip('"')
     return Row(key, "", f"{key}: {value}", refused=not_supported(field, old, told))
-
-
-def not_supported(field: str, old: str, new: str) -> str:
-    """nats-server's text."""
-    return f"config reload not supported for {field}: old={old}, new={new}"
 
 
 TABLE: tuple[Row, ...] = (
@@ -434,6 +395,7 @@ TABLE: tuple[Row, ...] = (
         'client_advertise: "b.example:2"',
         flags=("--client_advertise", "a.example:1"),
     ),
+    *jetstream_rows.ROWS,
 )
 
 OURS: tuple[Row, ...] = (

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.reload.table import ENDS, OURS, TABLE, Row
+from tests.reload.row import Row
+from tests.reload.table import ENDS, OURS, TABLE
 from tests.support.servers import TARGETS, ServerProcess, Target
 
 if TYPE_CHECKING:

@@ -129,7 +129,14 @@ impl Plane {
     }
 
     fn remove_account(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        if py.detach(|| self.reactor.hub().remove_account(name)) {
+        let is_gone = py.detach(|| {
+            let is_gone = self.reactor.hub().remove_account(name);
+            if is_gone {
+                lock(&self.served).retain(|served| served.account().name != name);
+            }
+            is_gone
+        });
+        if is_gone {
             return Ok(());
         }
         Err(CoreError::new_err(format!("the account {name:?} cannot be removed")))
@@ -194,16 +201,32 @@ impl Plane {
         Ok(())
     }
 
-    #[pyo3(signature = (directory, *, durable=true))]
-    fn open_store(&self, py: Python<'_>, directory: &str, durable: bool) -> PyResult<Store> {
+    #[pyo3(signature = (directory, *, durable=true, waiting_bytes_max=134_217_728))]
+    fn open_store(
+        &self,
+        py: Python<'_>,
+        directory: &str,
+        durable: bool,
+        waiting_bytes_max: usize,
+    ) -> PyResult<Store> {
         let opened = py.detach(|| {
             let disk = RealDisk::new(directory).map_err(|error| error.to_string())?;
-            let options = StoreOptions { is_lazy: !durable, ..StoreOptions::default() };
+            let options =
+                StoreOptions { is_lazy: !durable, waiting_bytes_max, ..StoreOptions::default() };
             self.reactor.open_streams(disk, &options).map_err(|error| error.to_string())
         });
         let streams = opened.map_err(StoreError::new_err)?;
         *lock(&self.streams) = Some(streams.clone());
         Ok(Store(streams))
+    }
+
+    fn close_store(&self, py: Python<'_>) {
+        py.detach(|| {
+            let streams = lock(&self.streams).take();
+            if let Some(streams) = streams {
+                self.reactor.close_streams(&streams);
+            }
+        });
     }
 
     fn open_pipe(&self, py: Python<'_>) -> PyResult<Pipe> {
@@ -399,7 +422,7 @@ impl Plane {
             self.reactor.shutdown();
             let streams = lock(&self.streams).take();
             if let Some(streams) = streams {
-                streams.close();
+                self.reactor.close_streams(&streams);
             }
         });
     }

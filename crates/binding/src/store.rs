@@ -127,6 +127,10 @@ impl Store {
         done(py.detach(|| self.0.serve((account, name), &served)))
     }
 
+    fn stop_serving(&self, py: Python<'_>, account: &str, name: &str) -> PyResult<()> {
+        done(py.detach(|| self.0.stop_serving((account, name))))
+    }
+
     fn update(
         &self,
         py: Python<'_>,

@@ -51,11 +51,6 @@ impl Worker {
         &mut self.proposed
     }
 
-    /// Lets go of whom proposals go to.
-    pub fn forget_proposer(&mut self) {
-        self.proposer = None;
-    }
-
     /// Hands over what was proposed: the end of a turn.
     pub fn propose(&mut self) {
         if self.proposed.origins.is_empty() {
@@ -65,7 +60,8 @@ impl Worker {
             self.flush(&[]);
         }
         let proposals = std::mem::take(&mut self.proposed);
-        if let Some(proposer) = &self.proposer {
+        // Kept until the next turn it would keep the files open of streams that have ended.
+        if let Some(proposer) = self.proposer.take() {
             proposer.propose(proposals);
         }
     }

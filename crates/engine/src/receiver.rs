@@ -110,6 +110,11 @@ impl Subscribed {
         }
         Ok(subscribed)
     }
+
+    /// Where.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
 }
 
 impl Drop for Subscribed {

@@ -168,7 +168,7 @@ impl Reactor {
         self.system.act(&mut |worker| worker.publish_own(account, subject, message));
     }
 
-    /// Opens the store of the server's streams; one for a server. They end by `Streams::close`.
+    /// Opens the store of the server's streams; one at a time. They end by `close_streams`.
     ///
     /// # Errors
     /// The store cannot be used as it is, or the system gives no thread.
@@ -182,6 +182,12 @@ impl Reactor {
         let streams = Streams::open(self.hub.clone(), act, disk, options)?;
         *lock(&self.tender) = Some(Tender::start(streams.clone()).map_err(OpenError::Thread)?);
         Ok(streams)
+    }
+
+    /// Ends the streams; the store is free when this returns.
+    pub fn close_streams<D: Disk + Clone>(&self, streams: &Streams<D>) {
+        *lock(&self.tender) = None;
+        streams.close();
     }
 
     /// Lets a client in that Python was asked about.

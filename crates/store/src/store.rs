@@ -34,7 +34,12 @@ pub struct Options {
     pub drawn: u128,
     /// A segment of a stream is full at this size (bytes).
     pub segment_bytes: u64,
+    /// What may be submitted and not yet be safe (bytes); more is refused.
+    pub waiting_bytes_max: usize,
 }
+
+/// As nats-server's `max_buffered_size`.
+const WAITING_BYTES_MAX: usize = 128 << 20;
 
 impl Default for Options {
     fn default() -> Self {
@@ -44,6 +49,7 @@ impl Default for Options {
             is_lazy: false,
             drawn: 0,
             segment_bytes: SEGMENT_BYTES,
+            waiting_bytes_max: WAITING_BYTES_MAX,
         }
     }
 }

@@ -35,6 +35,8 @@ _ESCAPES = {
     "\\": "\\\\",
     '"': '\\"',
 }
+_STEP = 1024
+_BYTE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _SURROGATE_MIN, _SURROGATE_MAX = 0xDC80, 0xDCFF
 _BMP_MAX = 0xFFFF
 
@@ -159,6 +161,14 @@ def duration_text(nanoseconds: int) -> str:
     if hours:
         return f"{sign}{hours}h{minutes}m{seconds}"
     return f"{sign}{minutes}m{seconds}" if minutes else sign + seconds
+
+
+def bytes_text(count: int) -> str:
+    """Bytes as nats-server shows them: `17.69 GB`."""
+    size, unit = float(count), 0
+    while size >= _STEP and unit < len(_BYTE_UNITS) - 1:
+        size, unit = size / _STEP, unit + 1
+    return f"{count} B" if unit == 0 else f"{size:.2f} {_BYTE_UNITS[unit]}"
 
 
 def os_error_text(operation: str, path: str, error: OSError) -> str:

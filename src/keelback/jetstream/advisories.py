@@ -97,6 +97,30 @@ def batch_abandoned(
     return f"{PREFIX}STREAM.BATCH_ABANDONED.{stream}", gojson.to_json(event)
 
 
+def api_limit_reached(
+    *, server: str, dropped: int, now_ns: int, domain: str = ""
+) -> tuple[str, bytes]:
+    """Requests that waited were dropped: subject and event, for the system account."""
+    event = _event("api_limit_reached", now_ns) | {"server": server}
+    if domain:
+        event["domain"] = domain
+    event["dropped"] = dropped
+    return f"{PREFIX}API.LIMIT_REACHED", gojson.to_json(event)
+
+
+def out_of_space(
+    *, server: str, server_id: str, stream: str, now_ns: int, domain: str = ""
+) -> tuple[str, bytes]:
+    """The disk takes nothing: subject and event, for the system account."""
+    event = _event("server_out_of_space", now_ns) | {"server": server, "server_id": server_id}
+    if stream:
+        event["stream"] = stream
+    event["cluster"] = ""
+    if domain:
+        event["domain"] = domain
+    return f"{PREFIX}SERVER.OUT_OF_STORAGE", gojson.to_json(event)
+
+
 def new_id() -> str:
     """A unique name, of the form that nats-server's have."""
     return "".join(secrets.choice(_DIGITS) for _ in range(_ID_CHARS))

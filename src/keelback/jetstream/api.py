@@ -14,6 +14,7 @@ from keelback.jetstream.calls import TYPE_PREFIX, Answer, Call, Called
 from keelback.jetstream.consumer_calls import ConsumerCalls
 from keelback.jetstream.errors import NOT_ENABLED_FOR_ACCOUNT, ApiError
 from keelback.jetstream.info_calls import InfoCalls
+from keelback.jetstream.json_kinds import reading
 from keelback.jetstream.message_calls import MessageCalls
 from keelback.jetstream.registry import Account, Kept, Registry
 from keelback.jetstream.stream_calls import StreamCalls
@@ -61,6 +62,7 @@ class Api:
         advise: publishes in an account: subject and event.
         transfers: backs up and restores; None refuses to.
         message_bytes_max: the longest message that is restored.
+        is_strict: refuse requests with fields that are not known.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Api:
         advise: Callable[[str, str, bytes], None] = _nobody_listens,
         transfers: Transfers | None = None,
         message_bytes_max: int = 1 << 20,
+        is_strict: bool = True,
     ) -> None:
+        self._is_strict = is_strict
         self._registry = Registry(
             store,
             limits=limits,
@@ -84,6 +88,7 @@ class Api:
             domain=domain,
             now_ns=now_ns,
         )
+        self._asked_before = (0, 0)
         info = InfoCalls(self._registry)
         streams = StreamCalls(self._registry, advise)
         messages = MessageCalls(self._registry)
@@ -115,25 +120,60 @@ class Api:
         """Those that have JetStream, by name."""
         return self._registry.accounts
 
+    def asked(self) -> tuple[int, int]:
+        """Calls of all accounts, and how many failed; those of accounts that are gone, too."""
+        calls, errors = self._asked_before
+        accounts = list(self._registry.accounts.values())
+        calls += sum(account.calls for account in accounts)
+        return calls, errors + sum(account.errors for account in accounts)
+
     def reserved(self) -> tuple[int, int]:
         """Bytes that streams in memory, and in files, may grow to."""
         return self._registry.reserved()
 
+    def set_limits(self, limits: ServerLimits) -> None:
+        """Change what the server gives to streams; those that there are stay as they are."""
+        self._registry.limits = limits
+
     def add_account(self, name: str, limits: Mapping[str, AccountLimits] | None = None) -> None:
-        """Enable an account, before it is served."""
+        """Enable an account, before its streams are taken up."""
         self._registry.accounts[name] = Account(limits or {NO_TIER: AccountLimits()})
 
-    def take_up(self) -> list[str]:
-        """Serve the streams that outlived the last run; names those that cannot be, and why."""
+    def set_account_limits(self, name: str, limits: Mapping[str, AccountLimits]) -> None:
+        """Change what an account that has JetStream may have."""
+        self._registry.accounts[name].limits = limits
+
+    def remove_account(self, name: str) -> None:
+        """Take JetStream from an account: its streams take nothing; those in memory are gone.
+
+        Raises:
+            StoreError: a stream in memory could not be deleted.
+        """
+        registry = self._registry
+        with registry.changing:
+            gone = registry.accounts[name]
+            calls, errors = self._asked_before
+            self._asked_before = (calls + gone.calls, errors + gone.errors)
+            del registry.accounts[name]
+            for stream, kept in gone.streams.items():
+                if kept.config.storage == "memory":
+                    registry.store.delete(name, stream)
+                else:
+                    registry.store.stop_serving(name, stream)
+
+    def take_up(self, name: str) -> list[str]:
+        """Serve the streams that the store has of an account; names those that cannot be, and why.
+
+        The account was added before.
+        """
         problems: list[str] = []
+        account = self._registry.accounts[name]
         for kept in self._registry.store.streams():
-            account = self._registry.accounts.get(kept.account)
+            if kept.account != name:
+                continue
             if not kept.config:
                 # A restoration that did not come to its end.
                 self._registry.store.delete(kept.account, kept.name)
-                continue
-            if account is None:
-                problems.append(f"'{kept.account} > {kept.name}': the account has no JetStream")
                 continue
             try:
                 config = decode_config(kept.config)
@@ -145,6 +185,16 @@ class Api:
                 continue
             account.streams[kept.name] = Kept(config, kept.created_ns)
         return problems
+
+    def left_alone(self) -> list[tuple[str, str]]:
+        """The account and name of each stream that the store keeps and nobody is served of."""
+        accounts = self._registry.accounts
+        return [
+            (kept.account, kept.name)
+            for kept in self._registry.store.streams()
+            if kept.config
+            and (kept.account not in accounts or kept.name not in accounts[kept.account].streams)
+        ]
 
     def answer(
         self,
@@ -181,7 +231,8 @@ class Api:
             api_level.check_required(_header(headers, api_level.REQUIRED_LEVEL_HEADER))
             who = client or (lambda: {"acc": account})
             called = Called(account, subject, headers, body, who, [] if then is None else then)
-            answer |= act(called, name)
+            with reading(strictly=self._is_strict):
+                answer |= act(called, name)
         except ApiError as error:
             if owner is not None:
                 owner.calls += 1

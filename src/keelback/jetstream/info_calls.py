@@ -29,7 +29,7 @@ class InfoCalls:
 
     def account(self, called: Called, _: str) -> Answer:
         """What an account holds, and may hold."""
-        owner = self._registry.accounts[called.account]
+        owner = self._registry.owner(called.account)
         used = {"memory": 0, "file": 0}
         reserved = {"memory": 0, "file": 0}
         for name, kept in owner.streams.items():

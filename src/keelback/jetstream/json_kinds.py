@@ -10,14 +10,29 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    TypeVar,
+    cast,
+    get_args,
+    get_type_hints,
+)
 
 import msgspec
 
 from keelback.config.gotext import quote
 from keelback.jetstream.gotime import time_from
 from keelback.jetstream.json_scan import JsonError, space_end, string_end, text_of, value_end
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 Path = tuple[str, ...]
 T = TypeVar("T")
@@ -204,6 +219,19 @@ class _TextMap(Kind):
         return values
 
 
+_IS_LENIENT: Final = ContextVar("_IS_LENIENT", default=False)
+
+
+@contextmanager
+def reading(*, strictly: bool) -> Generator[None]:
+    """Refuse fields that are not known, or leave them out; for what this thread reads meanwhile."""
+    token = _IS_LENIENT.set(not strictly)
+    try:
+        yield
+    finally:
+        _IS_LENIENT.reset(token)
+
+
 class ObjectOf(Kind, Generic[T]):
     """A record of its own. `null` is None, or for one that is always there: unchanged."""
 
@@ -223,6 +251,8 @@ class ObjectOf(Kind, Generic[T]):
         for key, value in _members(raw):
             name = key if key in kinds else _folded(key)
             kind = kinds.get(name)
+            if kind is None and _IS_LENIENT.get():
+                continue
             if kind is None:
                 raise JsonError(f"json: unknown field {quote(key)}")
             setattr(record, name, kind.read(value, (*path, key), getattr(record, name)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keelback import _core, gojson
 from keelback.jetstream import stream_requests
-from keelback.jetstream.errors import STREAM_NOT_FOUND
+from keelback.jetstream.errors import NOT_ENABLED_FOR_ACCOUNT, STREAM_NOT_FOUND
 from keelback.jetstream.stream_limits import NO_TIER, AccountLimits, ServerLimits, Surroundings
 
 if TYPE_CHECKING:
@@ -81,9 +81,24 @@ class Registry:
                     file += bound
         return memory, file
 
+    def owner(self, account: str) -> Account:
+        """An account.
+
+        Raises:
+            ApiError: it has no JetStream; a reload may have taken it away.
+        """
+        owner = self.accounts.get(account)
+        if owner is None:
+            raise NOT_ENABLED_FOR_ACCOUNT.error()
+        return owner
+
     def streams(self, account: str) -> dict[str, Kept]:
-        """Those of an account, by name."""
-        return self.accounts[account].streams
+        """Those of an account, by name.
+
+        Raises:
+            ApiError: the account has no JetStream.
+        """
+        return self.owner(account).streams
 
     def kept(self, account: str, name: str) -> Kept:
         """A stream.
@@ -98,7 +113,7 @@ class Registry:
 
     def surroundings(self, account: str) -> Surroundings:
         """What a new configuration has to fit into."""
-        owner = self.accounts[account]
+        owner = self.owner(account)
         memory, file = self.reserved()
         limits = self.limits
         return Surroundings(

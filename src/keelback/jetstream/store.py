@@ -35,6 +35,10 @@ class StreamStore(Protocol):
         """Let messages into a stream that outlived the last run."""
         ...
 
+    def stop_serving(self, account: str, name: str) -> None:
+        """Let no messages into a stream any more, until `serve`."""
+        ...
+
     def update(self, account: str, name: str, config: bytes, table: StreamTable) -> None: ...  # noqa: D102
     def delete(self, account: str, name: str) -> None: ...  # noqa: D102
     def purge(  # noqa: D102

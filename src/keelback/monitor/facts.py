@@ -91,5 +91,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Most connections that have series of their own in `/metrics`; 0 is none."""
     jetstream: JetStreamFacts | None = None
     """None: there is none."""
+    wants_jetstream: bool = False
+    """Whether it is configured; it may have failed to start at a reload."""
     subjects_max: int = 0
     """Most subjects that have series of their own in `/metrics`; 0 is none."""

@@ -22,6 +22,7 @@ NOT_FOUND: Final = 404
 NOT_READY: Final = 500
 UNAVAILABLE: Final = 503
 
+NOT_ENABLED: Final = "JetStream not enabled (10076)"
 NO_LISTENER: Final = "failed to be ready for connections after 1ms: server"
 
 
@@ -100,6 +101,8 @@ def healthz(
         return _ill(BAD_REQUEST, "BAD_REQUEST", _missing("stream", "consumer"), details=details)
     if not facts.is_ready:
         return _ill(NOT_READY, "CONNECTION", NO_LISTENER, details=details)
+    if facts.jetstream is None and facts.wants_jetstream:
+        return _unavailable(HealthError(type="JETSTREAM", error=NOT_ENABLED), details=details)
     if facts.jetstream is None or not with_streams:
         return Health(status="ok", status_code=OK)
     code, errors = _streams(facts.jetstream, account, stream, consumer)
@@ -111,6 +114,12 @@ def healthz(
     return health
 
 
+def _unavailable(error: HealthError, *, details: bool) -> Health:
+    if details:
+        return Health(status="unavailable", status_code=UNAVAILABLE, errors=(error,))
+    return Health(status="unavailable", status_code=UNAVAILABLE, error=error.error)
+
+
 def _streams(
     found: JetStreamFacts, account: str, stream: str, consumer: str
 ) -> tuple[int, tuple[HealthError, ...]]:
@@ -118,6 +127,8 @@ def _streams(
     if found.failure:
         error = f"JetStream write error: {found.failure}"
         return UNAVAILABLE, (HealthError(type="JETSTREAM", error=error),)
+    if errors := _left_alone(found, account, stream):
+        return UNAVAILABLE, errors
     accounts = [each for each in found.read_accounts() if account in ("", each.name)]
     if account and not accounts:
         error = f'JetStream account "{account}" not found'
@@ -147,6 +158,23 @@ def _streams(
         error += f' on account "{account}"'
         return NOT_FOUND, (HealthError(type="CONSUMER", **named, consumer=consumer, error=error),)
     return UNAVAILABLE if errors else OK, errors
+
+
+def _left_alone(found: JetStreamFacts, account: str, stream: str) -> tuple[HealthError, ...]:
+    """The streams that the store keeps and that are not served, of an account or of all."""
+    errors: dict[tuple[str, str], HealthError] = {}
+    for each in found.read_left_alone():
+        if account not in ("", each.account):
+            continue
+        if not each.has_account:
+            error = f"JetStream account '{each.account}' could not be resolved"
+            ill = HealthError(type="ACCOUNT", account=each.account, error=error)
+            errors[each.account, ""] = ill
+        elif stream in ("", each.stream):
+            error = f"JetStream stream '{each.account} > {each.stream}' could not be recovered"
+            ill = HealthError(type="STREAM", account=each.account, stream=each.stream, error=error)
+            errors[each.account, each.stream] = ill
+    return tuple(errors.values())
 
 
 def _missing(name: str, of: str) -> str:

@@ -60,8 +60,16 @@ class Config(Document, kw_only=True):
 
 
 class Limits(Document, kw_only=True):
-    """Limits of all streams."""
+    """Limits of one stream or request; nanoseconds."""
 
+    max_request_batch: int = 0
+    max_ack_pending: int = 0
+    max_ha_assets: int = 0
+    max_duplicate_window: int = 0
+    max_batch_inflight_per_stream: int = 0
+    max_batch_inflight_total: int = 0
+    max_batch_size: int = 0
+    max_batch_timeout: int = 0
     default_max_consumers: int = 0
 
 
@@ -191,7 +199,7 @@ def jsz(
         server_id=facts.server_id,
         now=time_text(facts.now_ns),
         config=configured(found),
-        limits=LIMITS,
+        limits=limits(found),
         streams=len(all_streams),
         streams_leader=len(all_streams) if raft else 0,
         consumers=0,
@@ -204,7 +212,20 @@ def jsz(
     )
 
 
-LIMITS: Final = Limits(default_max_consumers=CONSUMERS_DEFAULT)
+def limits(found: JetStreamFacts) -> Limits:
+    """What one stream or request may take."""
+    known = found.limits
+    return Limits(
+        max_request_batch=known.max_request_batch,
+        max_ack_pending=known.max_ack_pending,
+        max_ha_assets=known.max_ha_assets,
+        max_duplicate_window=round(known.duplicate_window_s * NS_PER_S),
+        max_batch_inflight_per_stream=known.batch_inflight_per_stream,
+        max_batch_inflight_total=known.batch_inflight_total,
+        max_batch_size=known.batch_messages,
+        max_batch_timeout=round(known.batch_timeout_s * NS_PER_S),
+        default_max_consumers=known.default_max_consumers or CONSUMERS_DEFAULT,
+    )
 
 
 def configured(found: JetStreamFacts) -> Config:
@@ -218,7 +239,8 @@ def configured(found: JetStreamFacts) -> Config:
         sync_always=is_always,
         domain=found.domain,
         compress_ok=True,
-        strict=True,
+        unique_tag=found.unique_tag,
+        strict=found.strict,
     )
 
 

@@ -201,7 +201,9 @@ def _jetstream(facts: Facts) -> JetStreamVarz:
     found = facts.jetstream
     if found is None:
         return JetStreamVarz()
-    return JetStreamVarz(config=jsz.configured(found), stats=jsz.stats(found), limits=jsz.LIMITS)
+    return JetStreamVarz(
+        config=jsz.configured(found), stats=jsz.stats(found), limits=jsz.limits(found)
+    )
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from keelback.options.accounts import AccountLimitOptions, AccountOptions
 from keelback.options.authorization import AuthorizationOptions
 from keelback.options.jetstream import AccountJetStreamOptions, JetStreamOptions
+from keelback.options.jetstream_limits import BatchOptions, JetStreamLimitOptions
 from keelback.options.labels import LabelOptions
 from keelback.options.lame_duck import LameDuckOptions
 from keelback.options.limits import LimitOptions
@@ -24,7 +25,9 @@ __all__ = [
     "AccountLimitOptions",
     "AccountOptions",
     "AuthorizationOptions",
+    "BatchOptions",
     "CertificateOptions",
+    "JetStreamLimitOptions",
     "JetStreamOptions",
     "LabelOptions",
     "LameDuckOptions",

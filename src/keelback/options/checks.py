@@ -94,9 +94,6 @@ def _system_account(options: ServerOptions, places: Mapping[str, Place]) -> Iter
 def _jetstream(options: ServerOptions, places: Mapping[str, Place]) -> Iterator[ConfigError]:
     jetstream = options.jetstream
     place = places.get("jetstream")
-    if not jetstream.strict:
-        hint = "leave it out: requests with fields that are not known are refused"
-        yield ConfigError(place, '"strict: false" is not supported yet', hint=hint)
     domain = jetstream.domain
     if any(char in domain for char in ".*>"):
         problem = "invalid domain name: may not contain ., * or >"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from keelback.config.gotext import quote, show
 from keelback.config.tree import go_type
 from keelback.errors import ConfigError
-from keelback.options.fields import Block, option, options
-from keelback.options.kinds import FILE, FLAG, TEXT, Duration, Flag, Integer
+from keelback.options.fields import Block, Reload, option, options
+from keelback.options.jetstream_limits import JetStreamLimitOptions, read_limits
+from keelback.options.kinds import FILE, FLAG, NESTED, TEXT, Duration, Flag, Integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,16 @@ SYNC_ALWAYS = 0.0
 """`sync_interval`: an acknowledged message is on stable storage."""
 
 UNLIMITED = -1
+
+CONCURRENT_IO = (4, 8192)
+"""The least and the most of `max_concurrent_io`."""
+
+CONCURRENT_IO_DEFAULT = 4096
+
+REQUESTS_DEFAULT = 10_000
+"""`request_queue_limit`."""
+
+FOR_CLUSTERS = "Taken without effect: it concerns clusters."
 
 _UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
 _INT64_MAX = (1 << 63) - 1
@@ -122,6 +133,41 @@ class ParseableFlag(Flag):
         raise ConfigError(value.place, problem, hint=f"write `{key}: true`")
 
 
+class AbsoluteSize(StorageSize):
+    """A number of bytes that is not negative."""
+
+    def read(self, key: str, value: Value, report: Report) -> int:
+        """Read a size."""
+        size = super().read(key, value, report)
+        if size < 0:
+            raise _no_absolute_size(key, value)
+        return size
+
+
+class AbsoluteCount(Integer):
+    """A number that is not negative, or within bounds."""
+
+    __slots__ = ("bounds",)
+
+    def __init__(self, bounds: tuple[int, int] | None = None) -> None:
+        super().__init__("a number", "1000")
+        self.bounds = bounds
+
+    def read(self, key: str, value: Value, report: Report) -> int:  # noqa: ARG002
+        """Read a number."""
+        least, most = self.bounds or (0, _INT64_MAX)
+        data = value.data
+        if isinstance(data, int) and not isinstance(data, bool) and least <= data <= most:
+            return data
+        raise _no_absolute_size(key, value, self.bounds)
+
+
+def _no_absolute_size(key: str, value: Value, bounds: tuple[int, int] | None = None) -> ConfigError:
+    within = "" if bounds is None else f" between {bounds[0]} and {bounds[1]}"
+    problem = f"Expected an absolute size for {quote(key)}{within}, got {show(value.data)}"
+    return ConfigError(value.place, problem, hint=f"write `{key}: 1000`")
+
+
 _COUNT = ParseableSize("a number", "100")
 _BYTES = ParseableSize("a size without quotes", "10GB", "bytes")
 
@@ -135,6 +181,7 @@ class JetStreamOptions(Block):
         default=False,
         aliases=("enable",),
         default_text="by a map: true",
+        reload=Reload.LIVE,
         help="Whether there are streams.",
     )
     store_dir: str = option(
@@ -143,21 +190,23 @@ class JetStreamOptions(Block):
         aliases=("store", "storedir"),
         default_text="the top level's `store_dir`; without it a temporary directory",
         help="The directory of the files; they lie in `jetstream` below it. One server at a time "
-        "may use it.",
+        "may use it. A reload may change it while there are no streams.",
     )
     max_memory_store: int = option(
         StorageSize("max_mem_store"),
         default=UNLIMITED,
         aliases=("max_mem_store", "max_mem"),
         default_text="75 % of the memory",
-        help="Most bytes of all streams in memory.",
+        reload=Reload.LIVE,
+        help="Most bytes of all streams in memory. A reload may raise it.",
     )
     max_file_store: int = option(
         StorageSize("max_file_store"),
         default=UNLIMITED,
         aliases=("max_file",),
         default_text="75 % of the free disk",
-        help="Most bytes of all streams in files.",
+        reload=Reload.LIVE,
+        help="Most bytes of all streams in files. A reload may raise it.",
     )
     domain: str = option(
         TEXT,
@@ -174,8 +223,55 @@ class JetStreamOptions(Block):
     strict: bool = option(
         StrictFlag("a boolean", "true"),
         default=True,
-        help="Refuse requests with fields that are not known; always so.",
+        help="Refuse requests with fields that are not known.",
     )
+    limits: JetStreamLimitOptions = option(
+        NESTED,
+        default=JetStreamLimitOptions(),
+        reload=Reload.LIVE,
+        help="What one stream or request may take.",
+    )
+    request_queue_limit: int = option(
+        _COUNT,
+        default=0,
+        default_text="10000",
+        help="Most requests to the API that wait; one more, and all that wait are dropped.",
+    )
+    info_queue_limit: int = option(
+        _COUNT,
+        default=0,
+        default_text="`request_queue_limit`",
+        help="The same for requests that only look.",
+    )
+    max_buffered_size: int = option(
+        StorageSize("max_buffered_size"),
+        default=0,
+        default_text="128MB",
+        help="Most bytes that are published to files and wait to be written, of all streams; "
+        "publishers of more are refused.",
+    )
+    max_buffered_msgs: int = option(
+        _COUNT,
+        default=0,
+        help="Taken without effect: what waits is bounded by its bytes.",
+    )
+    max_concurrent_io: int = option(
+        AbsoluteCount(CONCURRENT_IO),
+        default=0,
+        help="Taken without effect: one thread writes the log.",
+    )
+    unique_tag: str = option(
+        TEXT, default="", help="Shown; a server alone places no replicas apart."
+    )
+    extension_hint: str = option(TEXT, default="", help=FOR_CLUSTERS)
+    max_outstanding_catchup: int = option(
+        StorageSize("max_outstanding_catchup"), default=0, help=FOR_CLUSTERS
+    )
+    meta_compact: int = option(AbsoluteCount(), default=0, reload=Reload.LIVE, help=FOR_CLUSTERS)
+    meta_compact_size: int = option(
+        AbsoluteSize("meta_compact_size"), default=0, reload=Reload.LIVE, help=FOR_CLUSTERS
+    )
+    meta_compact_sync: bool = option(FLAG, default=False, reload=Reload.LIVE, help=FOR_CLUSTERS)
 
 
 @options("accounts.<name>.jetstream")
@@ -294,7 +390,10 @@ def _read_fields(block: type[Block], value: Value, report: Report) -> dict[str, 
                 report.not_known(block.block_path, key, item, described)
             continue
         try:
-            found[option_of_key.name] = option_of_key.kind.read(key, item, report)
+            if option_of_key.kind is NESTED:
+                found[option_of_key.name] = read_limits(item, report)
+            else:
+                found[option_of_key.name] = option_of_key.kind.read(key, item, report)
         except ConfigError as error:
             # nats-server, too, knows no closer place of a value of the wrong type.
             is_type = error.problem.startswith("interface conversion")

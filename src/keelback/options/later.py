@@ -279,18 +279,8 @@ _MQTT = Shape(
     {"tls": _ANY_TLS, "authorization/authentication": _SIMPLE_AUTHORIZATION},
 )
 JETSTREAM = Shape(
-    "key/ek/encryption_key "
-    "prev_key/prev_ek/prev_encryption_key cipher extension_hint unique_tag "
-    "max_outstanding_catchup max_buffered_size max_buffered_msgs request_queue_limit "
-    "info_queue_limit meta_compact meta_compact_size meta_compact_sync max_concurrent_io",
-    {
-        "limits": Shape(
-            "max_ack_pending max_ha_assets max_request_batch duplicate_window "
-            "default_max_consumers",
-            {"batch": Shape("max_inflight_per_stream max_inflight_total max_msgs timeout")},
-        ),
-        "tpm": Shape("keys_file encryption_password srk_password pcr cipher"),
-    },
+    "key/ek/encryption_key prev_key/prev_ek/prev_encryption_key cipher",
+    {"tpm": Shape("keys_file encryption_password srk_password pcr cipher")},
 )
 """Of the server's `jetstream` block, what is not there yet."""
 

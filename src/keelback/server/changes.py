@@ -10,7 +10,9 @@ from __future__ import annotations
 from keelback.config.gotext import duration_text, float_text
 from keelback.errors import ServerError
 from keelback.options.accounts import SYSTEM_ACCOUNT
+from keelback.options.jetstream import CONCURRENT_IO_DEFAULT, REQUESTS_DEFAULT, SYNC_ALWAYS
 from keelback.options.kinds import NANOSECONDS_PER_SECOND
+from keelback.server import jetstream_changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ else:
 
 EXPONENT_MAX = 21
 
+SYNC_INTERVAL_S = 120.0
+"""What nats-server takes `always` for, beside it."""
+
 
 class View:
     """One state of a server's options, as a reload compares two of them.
@@ -37,6 +42,7 @@ class View:
         port: that it listens on, in place of a free one.
         tls_material: differs when what the TLS files hold differs.
         tls_flags: the flags that made the TLS options; None when none did.
+        has_streams: whether JetStream is on; of options that are not in force, to be on.
     """
 
     def __init__(
@@ -46,11 +52,13 @@ class View:
         port: int,
         tls_material: int = 0,
         tls_flags: Given | None = None,
+        has_streams: bool | None = None,
     ) -> None:
         self.options = options
         self.port = options.port or port
         self.tls_material = tls_material
         self.tls_flags = tls_flags
+        self.has_streams = options.jetstream.enabled if has_streams is None else has_streams
 
     def flag(self, name: str) -> str | int | bool | None:
         """The value of a TLS flag."""
@@ -68,10 +76,11 @@ class Change:
     """One option of nats-server: how it is found, shown and told of.
 
     `name` is nats-server's; `paths` are the options that it stands for; `line` is what the log
-    says, `{}` being the new value, or empty where a change is refused.
+    says, `{}` being the new value, or empty where a change is refused. Where that depends on more,
+    `judge` gives the line, "" for none, or raises ServerError.
     """
 
-    __slots__ = ("_value", "line", "name", "paths", "show")
+    __slots__ = ("_value", "judge", "line", "name", "paths", "show")
 
     def __init__(
         self,
@@ -81,17 +90,19 @@ class Change:
         *,
         value: Callable[[View], object] | None = None,
         show: Callable[[object], str] | None = None,
+        judge: Callable[[View, View], str] | None = None,
     ) -> None:
         self.name = name
         self.paths = tuple(paths.split())
         self.line = line
         self._value = value
         self.show = show or show_plain
+        self.judge = judge
 
     @property
     def is_refused(self) -> bool:
         """Whether such a change keeps the whole reload from happening."""
-        return not self.line
+        return not self.line and self.judge is not _silently
 
     def value(self, view: View) -> object:
         """What is compared, and shown."""
@@ -168,13 +179,28 @@ def _system_account(view: View) -> object:
     return "" if name == SYSTEM_ACCOUNT else name
 
 
-def _store_dir(view: View) -> object:
-    return view.options.jetstream.store_dir or view.options.store_dir
+def _sync_interval(view: View) -> object:
+    interval = view.options.jetstream.sync_interval
+    return SYNC_INTERVAL_S if interval == SYNC_ALWAYS else interval
 
 
-def _account_jetstream(view: View) -> object:
-    accounts = {account.name: account.jetstream for account in view.options.accounts}
-    return {name: each for name, each in accounts.items() if each is not None}
+def _requests_max(view: View) -> int:
+    limit = view.options.jetstream.request_queue_limit
+    return limit if limit > 0 else REQUESTS_DEFAULT
+
+
+def _info_requests_max(view: View) -> int:
+    limit = view.options.jetstream.info_queue_limit
+    return limit if limit > 0 else _requests_max(view)
+
+
+def _concurrent_io(view: View) -> int:
+    return view.options.jetstream.max_concurrent_io or CONCURRENT_IO_DEFAULT
+
+
+def _silently(_old: View, _new: View) -> str:
+    """The change is made, and the log says nothing."""
+    return ""
 
 
 def _always(view: View) -> object:
@@ -230,6 +256,48 @@ CHANGES: Sequence[Change] = (
         "Reloaded: fast producers will {}be stalled",
         show=lambda value: "not " if value else "",
     ),
+    Change(
+        "JetStream",
+        "jetstream.enabled",
+        "Reloaded: JetStream",
+        value=jetstream_changes.is_on,
+        judge=jetstream_changes.switched,
+    ),
+    Change(
+        "NoJetStreamStrict",
+        "jetstream.strict",
+        value=lambda view: not view.options.jetstream.strict,
+    ),
+    Change(
+        "JetStreamMaxMemory",
+        "jetstream.max_memory_store",
+        "Reloaded: JetStream max_mem_store = {}",
+        judge=jetstream_changes.resized("max_memory_store", "max_mem_store"),
+    ),
+    Change(
+        "JetStreamMaxStore",
+        "jetstream.max_file_store",
+        "Reloaded: JetStream max_file_store = {}",
+        judge=jetstream_changes.resized("max_file_store", "max_file_store"),
+    ),
+    Change("JetStreamDomain", "jetstream.domain"),
+    Change("JetStreamExtHint", "jetstream.extension_hint"),
+    Change("JetStreamUniqueTag", "jetstream.unique_tag"),
+    Change("JetStreamLimits", "jetstream.limits", "Reloaded: JetStream limits"),
+    Change("JetStreamMaxCatchup", "jetstream.max_outstanding_catchup"),
+    Change("JetStreamRequestQueueLimit", "jetstream.request_queue_limit", value=_requests_max),
+    Change("JetStreamInfoQueueLimit", "jetstream.info_queue_limit", value=_info_requests_max),
+    Change("JetStreamMetaCompact", "jetstream.meta_compact", judge=_silently),
+    Change("JetStreamMetaCompactSize", "jetstream.meta_compact_size", judge=_silently),
+    Change("JetStreamMetaCompactSync", "jetstream.meta_compact_sync", judge=_silently),
+    Change("JetStreamConcurrentIOs", "jetstream.max_concurrent_io", value=_concurrent_io),
+    Change("StreamMaxBufferedMsgs", "jetstream.max_buffered_msgs"),
+    Change("StreamMaxBufferedSize", "jetstream.max_buffered_size"),
+    Change(
+        "StoreDir", "store_dir", value=jetstream_changes.store_dir, judge=jetstream_changes.moved
+    ),
+    Change("SyncInterval", "jetstream.sync_interval", value=_sync_interval, show=show_duration),
+    Change("SyncAlways", value=lambda view: view.options.jetstream.sync_interval == SYNC_ALWAYS),
     Change("PidFile", "pid_file", "Reloaded: pid_file = {}"),
     Change("PortsFileDir", "ports_file_dir", "Reloaded: ports_file_dir = {}"),
     Change("LogFile", "log.log_file", "Reloaded: log_file = {}"),
@@ -297,19 +365,7 @@ CHANGES: Sequence[Change] = (
     Change("Tags", "labels.server_tags", "Reloaded: tags"),
     Change("Metadata", "labels.server_metadata", "Reloaded: metadata"),
     Change("FeatureFlags", "labels.feature_flags", show=_show_map),
-    Change("StoreDir", "store_dir", value=_store_dir),
-    Change("JetStream", "jetstream.enabled"),
-    Change("JetStreamMaxMemory", "jetstream.max_memory_store"),
-    Change("JetStreamMaxStore", "jetstream.max_file_store"),
-    Change("JetStreamDomain", "jetstream.domain"),
-    Change(
-        "NoJetStreamStrict",
-        "jetstream.strict",
-        value=lambda view: not view.options.jetstream.strict,
-    ),
-    Change("SyncInterval", "jetstream.sync_interval", show=show_duration),
     # Keelback's own, by their keys.
-    Change("accounts.jetstream", value=_account_jetstream),
     Change("threads", "threads"),
     Change("log_format", "log.log_format", "Reloaded: log_format = {}"),
     Change("monitor_user", "monitor.monitor_user", "Reloaded: monitor_user"),
@@ -336,6 +392,10 @@ def changes_between(old: View, new: View) -> list[tuple[Change, str]]:
     """
     found: list[tuple[Change, str]] = []
     for change, before, after in _differences(old, new):
+        if change.judge is not None:
+            if line := change.judge(old, new):
+                found.append((change, line))
+            continue
         if change.is_refused and not _is_harmless(change, before, after, new):
             raise ServerError(
                 f"config reload not supported for {change.name}: "
@@ -344,6 +404,7 @@ def changes_between(old: View, new: View) -> list[tuple[Change, str]]:
             )
         if not change.is_refused:
             found.append((change, change.line.format(change.show(after))))
+    jetstream_changes.check_together(old, new)
     return found
 
 

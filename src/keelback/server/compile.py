@@ -20,6 +20,7 @@ from keelback.server.settings import (
     LogSettings,
     MonitorSettings,
     ServerSettings,
+    StreamLimits,
     TlsSettings,
 )
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from keelback.options import (
         AccountOptions,
+        JetStreamLimitOptions,
         PermissionOptions,
         ServerOptions,
         TlsOptions,
@@ -139,13 +141,40 @@ def _jetstream(options: ServerOptions) -> JetStreamSettings | None:
     jetstream = options.jetstream
     if not jetstream.enabled:
         return None
+    requests_max = _above_zero(jetstream.request_queue_limit, JetStreamSettings.requests_max)
     return JetStreamSettings(
         store_dir=jetstream.store_dir or options.store_dir,
         max_memory=jetstream.max_memory_store,
         max_file=jetstream.max_file_store,
         sync_interval_s=jetstream.sync_interval,
         domain=jetstream.domain,
+        strict=jetstream.strict,
+        unique_tag=jetstream.unique_tag.strip().lower(),
+        requests_max=requests_max,
+        info_requests_max=_above_zero(jetstream.info_queue_limit, requests_max),
+        waiting_bytes_max=_above_zero(
+            jetstream.max_buffered_size, JetStreamSettings.waiting_bytes_max
+        ),
+        limits=_stream_limits(jetstream.limits),
     )
+
+
+def _stream_limits(limits: JetStreamLimitOptions) -> StreamLimits:
+    return StreamLimits(
+        max_request_batch=limits.max_request_batch,
+        max_ack_pending=limits.max_ack_pending,
+        max_ha_assets=limits.max_ha_assets,
+        duplicate_window_s=limits.duplicate_window,
+        default_max_consumers=limits.default_max_consumers,
+        max_inflight_per_stream=limits.batch.max_inflight_per_stream,
+        max_inflight_total=limits.batch.max_inflight_total,
+        max_batch_msgs=limits.batch.max_msgs,
+        batch_timeout_s=limits.batch.timeout,
+    )
+
+
+def _above_zero(number: int, default: int) -> int:
+    return number if number > 0 else default
 
 
 def _account_jetstream(account: AccountOptions) -> AccountJetStreamSettings | None:

@@ -90,6 +90,7 @@ class FactsSource:
             connections_max=monitor.metrics_connections_max,
             subjects_max=monitor.metrics_subjects_max,
             jetstream=lifecycle.jetstream_facts(),
+            wants_jetstream=settings.jetstream is not None,
         )
 
     def _certificate_end(self, tls: TlsSettings) -> int:

@@ -335,26 +335,32 @@ class Lifecycle:
         plane.log("INF", "Server is ready")
 
     def _open_jetstream(self, plane: _core.Plane, keys: ServerKeys) -> None:
-        settings = self.settings
-        if settings.jetstream is None:
-            return
-        from keelback.server.jetstream import (  # noqa: PLC0415  # msgspec
-            JetStream,
-            accounts_with_streams,
-        )
+        if self.settings.jetstream is not None:
+            self._make_jetstream(plane, keys).open(self.settings)
 
-        accounts = accounts_with_streams(settings)
-        declared = ("$G", *(account.name for account in settings.accounts))
-        self._jetstream = JetStream(
-            plane,
-            settings.jetstream,
-            server_name=settings.server_name or keys.server_id,
-            message_bytes_max=settings.limits.max_payload,
-            accounts=accounts,
-            others=[name for name in declared if name not in (*accounts, settings.system_account)],
-            system_account=settings.system_account,
-        )
-        self._jetstream.open()
+    def _make_jetstream(self, plane: _core.Plane, keys: ServerKeys) -> JetStream:
+        from keelback.server.jetstream import JetStream  # noqa: PLC0415  # msgspec
+
+        server_name = self.settings.server_name or keys.server_id
+        self._jetstream = JetStream(plane, server_name=server_name)
+        return self._jetstream
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether JetStream is on; configured, it may have failed to start at a reload."""
+        return self._jetstream is not None and self._jetstream.is_on
+
+    def change_jetstream(self) -> None:
+        """Have JetStream be as the settings of now say; on the control loop.
+
+        Raises:
+            ServerError: it is to be on, and cannot be; then it is off.
+        """
+        jetstream = self._jetstream
+        if jetstream is None and self.settings.jetstream is not None:
+            jetstream = self._make_jetstream(self.plane, self.known_keys)
+        if jetstream is not None:
+            jetstream.change(self.settings)
 
     def jetstream_facts(self) -> JetStreamFacts | None:
         """What monitoring is told of JetStream; None when it is off."""
@@ -386,8 +392,9 @@ class Lifecycle:
 
         plane = self.plane
         self._stop_wanted = asyncio.Event()
-        answer = None if self._jetstream is None else self._jetstream.handle
-        self._pump = pump = Pump(plane, self._new_authenticator(), self.log_output, answer)
+        self._pump = pump = Pump(
+            plane, self._new_authenticator(), self.log_output, self._answer_request
+        )
         try:
             pump.attach(asyncio.get_running_loop())
             starting = asyncio.create_task(self._start_monitor(plane))
@@ -403,6 +410,10 @@ class Lifecycle:
                 task.cancel()
             await pump.detach()
             pump.close()
+
+    def _answer_request(self, request: _core.Request | _core.BatchAbandoned) -> None:
+        if self._jetstream is not None:
+            self._jetstream.handle(request)
 
     def _new_authenticator(self) -> Authenticator:
         from keelback.auth.authenticator import Authenticator  # noqa: PLC0415  # brings asyncio
@@ -455,7 +466,7 @@ class Lifecycle:
                 self._monitor.close()
             self.ports_file.remove(plane)
             if self._jetstream is not None:
-                self._jetstream.close()
+                self._jetstream.stop_answering()
             plane.shutdown()
             plane.log("INF", "Server Exiting..")
             self.forward_log()

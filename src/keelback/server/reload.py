@@ -89,6 +89,7 @@ class _Prepared:
                 port=server.port,
                 tls_material=server.tls_material,
                 tls_flags=source.tls_flags,
+                has_streams=server.has_streams,
             ),
             View(self._options, port=server.port, tls_material=self._material),
         )
@@ -145,6 +146,7 @@ class _Prepared:
         if self._destination is not None:
             server.log_output.switch_to(self._destination)
         self._apply_authorization(old)
+        self._change_jetstream()
         digest = self._settings.config_digest
         server.log("INF", f"Reloaded server configuration {f'({digest})' if digest else ''}")
         server.config_load_ns = time.time_ns()
@@ -200,6 +202,22 @@ class _Prepared:
             plane.set_account(table)
         plane.set_gate(self._gate)
         plane.reauthorize()
+
+    def _change_jetstream(self) -> None:
+        """Switch streams on or off, or change what they may hold."""
+        server = self._server
+        try:
+            server.change_jetstream()
+        except ServerError as error:
+            server.log("WRN", str(error))
+            server.plane.set_info(
+                compile_info(
+                    self._settings.without_jetstream(),
+                    server.known_keys,
+                    port=server.port,
+                    ldm=server.is_lame_duck,
+                )
+            )
 
     def _drop_unpinned(self, old: ServerSettings) -> None:
         before = () if old.tls is None else old.tls.pinned_certs

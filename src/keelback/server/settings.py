@@ -11,7 +11,13 @@ from keelback.auth.users import AuthRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final, Literal
+    from typing import Final, Literal, cast
+else:
+
+    def cast(_: str, value: object) -> object:
+        """Say a type; `typing` itself costs start-up time."""
+        return value
+
 
 RANDOM_PORT: Final = -1
 
@@ -134,6 +140,43 @@ class MonitorSettings(Record):
         return normpath("/" + self.base_path.lstrip("/"))
 
 
+class BatchLimits(Record):
+    """What batches of messages may take; None and 0 are the core's defaults."""
+
+    inflight_per_stream: int | None = None
+    inflight_total: int | None = None
+    messages_max: int = 1000
+    timeout_s: float = 10.0
+
+
+class StreamLimits(Record):
+    """What one stream or request may take; 0 is without limit. Shown as they were written."""
+
+    max_request_batch: int = 0
+    max_ack_pending: int = 0
+    max_ha_assets: int = 0
+    duplicate_window_s: float = 0.0
+    """The longest that a stream may have."""
+    default_max_consumers: int = 0
+    """0: 1000."""
+    max_inflight_per_stream: int = 0
+    max_inflight_total: int = 0
+    max_batch_msgs: int = 0
+    batch_timeout_s: float = 0.0
+    """These four: what `batch` in force was made of."""
+
+    @property
+    def batch(self) -> BatchLimits:
+        """The limits of batches, with the defaults for what was not said."""
+        default = BatchLimits()
+        return BatchLimits(
+            inflight_per_stream=max(self.max_inflight_per_stream, 0) or None,
+            inflight_total=max(self.max_inflight_total, 0) or None,
+            messages_max=max(self.max_batch_msgs, 0) or default.messages_max,
+            timeout_s=max(self.batch_timeout_s, 0.0) or default.timeout_s,
+        )
+
+
 class JetStreamSettings(Record):
     """JetStream: where its store is, and how much it holds. Bytes; seconds."""
 
@@ -146,6 +189,15 @@ class JetStreamSettings(Record):
     sync_interval_s: float = 0.0
     """0: an acknowledged message is on stable storage."""
     domain: str = ""
+    strict: bool = True
+    """Refuse requests with fields that are not known."""
+    unique_tag: str = ""
+    requests_max: int = 10_000
+    """Requests that wait; one more, and all that wait are dropped."""
+    info_requests_max: int = 10_000
+    waiting_bytes_max: int = 128 << 20
+    """Published to files and not yet written, of all streams."""
+    limits: StreamLimits = StreamLimits()
 
     @property
     def durable(self) -> bool:
@@ -210,6 +262,10 @@ class ServerSettings(Record):
     config_digest: str = ""
     warnings: tuple[str, ...] = ()
     """What is legal but deserves a line in the log."""
+
+    def without_jetstream(self) -> ServerSettings:
+        """The same server without streams."""
+        return cast("ServerSettings", self.replace(jetstream=None))
 
     @property
     def auth_timeout_s(self) -> float:

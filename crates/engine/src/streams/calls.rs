@@ -23,6 +23,7 @@ use super::outgoing::Outgoing;
 use super::running::{Files, Kept, Running};
 use super::usage::{Counted, Usage, UsageLimits};
 use crate::lock;
+use crate::log::Level;
 use crate::proposals::{Origin, Proposals, Proposer};
 use crate::receiver::{Receiver, Subscribed};
 
@@ -183,7 +184,40 @@ impl<D: Disk + Clone> Streams<D> {
     pub fn serve(self: &Arc<Self>, name: Name<'_>, served: &Served) -> Result<(), CallError> {
         let running = self.running(name)?;
         running.set_policy(served.policy.clone());
-        self.subscribe(&running, &served.subjects)
+        self.subscribe(&self.in_its_account(running, name), &served.subjects)
+    }
+
+    /// The stream in the account that has its name now: another one, if that was taken away since.
+    fn in_its_account(&self, running: Arc<Running<D>>, name: Name<'_>) -> Arc<Running<D>> {
+        let account = self.hub.add_account(name.0);
+        if Arc::ptr_eq(&running.account, &account) {
+            return running;
+        }
+        let policy = (*running.policy()).clone();
+        let counted = Counted::new(policy.storage, self.used_by(name.0), self.used.clone());
+        let shared = (counted, self.staging.clone());
+        // It takes nothing: what may come meanwhile is an expiry, which comes again.
+        let kept = running.take();
+        let moved = Arc::new(Running::new(running.group, (account, name.1), policy, kept, shared));
+        if moved.group != 0 {
+            let mut by_group = self.by_group.write().unwrap_or_else(PoisonError::into_inner);
+            by_group.insert(moved.group, moved.clone());
+        }
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.insert((name.0.to_owned(), name.1.to_owned()), moved.clone());
+        moved
+    }
+
+    /// Lets no messages into a stream any more, until `serve`; what it holds stays.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn stop_serving(&self, name: Name<'_>) -> Result<(), CallError> {
+        let running = self.running(name)?;
+        running.end_subscriptions();
+        running.forget_batches();
+        running.forget_fast();
+        Ok(())
     }
 
     /// Changes a stream.
@@ -217,7 +251,7 @@ impl<D: Disk + Clone> Streams<D> {
         self.subscribe(&running, &served.subjects)
     }
 
-    /// Deletes a stream.
+    /// Deletes a stream. It is gone once the log says so, whatever becomes of its files.
     ///
     /// # Errors
     /// There is none, or the disk refused; then it is as before.
@@ -237,7 +271,12 @@ impl<D: Disk + Clone> Streams<D> {
         let kept = running.take();
         if let Kept::Files(files) = kept {
             self.forget_group(running.group);
-            files.durable.delete().map_err(CallError::failed)?;
+            if let Err(error) = files.durable.delete() {
+                let name = name.1;
+                let problem =
+                    format!("JetStream: files of {name:?}, which is deleted, stay: {error}");
+                self.hub.log.write(Level::Warn, &problem);
+            }
         }
         Ok(())
     }

@@ -202,6 +202,7 @@ impl<D: Disk + Clone> StreamReceiver<D> {
                 }
             }
         }
+        worker.flush_borrowed(received.input);
         worker.propose();
         drop(order);
     }

@@ -157,6 +157,8 @@ impl<D: Disk + Clone> StreamReceiver<D> {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         if !reply.is_empty() && !policy.no_ack {
+            // Messages behind it are answered by another thread.
+            worker.answers_first = true;
             worker.answer_with(&self.running.account, reply, write);
         }
     }

@@ -18,9 +18,6 @@ use crate::Hub;
 use crate::lock;
 use crate::log::Level;
 
-/// Submitted and not yet safe (bytes), as nats-server's `max_buffered_size`.
-const WAITING_BYTES_MAX: usize = 128 << 20;
-
 /// What keeps streams from being opened.
 #[derive(Debug)]
 pub enum OpenError {
@@ -80,7 +77,8 @@ impl<D: Disk + Clone> Streams<D> {
             by_group.insert(record.group, running.clone());
             by_name.insert((record.account.clone(), record.name.clone()), running);
         }
-        let committer = Committer::start(log, WAITING_BYTES_MAX).map_err(OpenError::Thread)?;
+        let committer =
+            Committer::start(log, options.waiting_bytes_max).map_err(OpenError::Thread)?;
         Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
             hub,
@@ -117,8 +115,10 @@ impl<D: Disk + Clone> Streams<D> {
         if let Err(error) = log.close() {
             self.hub.log.write(Level::Error, &format!("JetStream: closing the log: {error}"));
         }
-        (self.act)(&mut crate::Worker::forget_proposer);
-        // Another server may open it, although somebody may still hold this one.
+        // Another server may open it, although somebody may still hold this one, or its streams.
+        for running in self.all() {
+            drop(running.take());
+        }
         lock(&self.root).take();
     }
 }

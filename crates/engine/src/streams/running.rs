@@ -142,6 +142,8 @@ pub(super) struct Running<D: Disk + Clone> {
     pub(super) name: String,
     policy: RwLock<Arc<Policy>>,
     kept: Mutex<Kept<D>>,
+    /// Held while its files are written without its lock.
+    pub(super) writing: Mutex<()>,
     counted: Counted,
     /// What the batches of all streams take.
     pub(super) staging: Arc<Staging>,
@@ -181,6 +183,7 @@ impl<D: Disk + Clone> Running<D> {
             fast: Mutex::default(),
             policy: RwLock::new(Arc::new(policy)),
             kept: Mutex::new(kept),
+            writing: Mutex::default(),
             is_failing: AtomicBool::new(false),
             served: Mutex::default(),
         }
@@ -246,8 +249,9 @@ impl<D: Disk + Clone> Running<D> {
         lock(&self.served).clear();
     }
 
-    /// Takes its messages away, when it is gone.
+    /// Takes its messages away, when it is gone; nobody writes its files then.
     pub(super) fn take(&self) -> Kept<D> {
+        let _writing = lock(&self.writing);
         let nothing = Stream::new(Storage::Memory, 0, Limits::default(), 0);
         std::mem::replace(&mut *self.kept(), Kept::Memory(Box::new(nothing)))
     }

@@ -163,6 +163,7 @@ impl<D: Disk + Clone> Streams<D> {
 
     /// Writes a checkpoint of a stream that changed; gives what the log is still needed from.
     fn checkpoint(&self, running: &Running<D>, is_closing: bool) -> Option<Position> {
+        let _writing = lock(&running.writing);
         self.write(running, is_closing);
         if !is_closing && self.compact(running) {
             self.write(running, false);

@@ -19,6 +19,7 @@ const OPTIONS: Options = Options {
     is_lazy: false,
     drawn: 77,
     segment_bytes: 16 << 10,
+    waiting_bytes_max: 1 << 20,
 };
 
 const STREAMS: usize = 2;
