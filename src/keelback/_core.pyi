@@ -18,6 +18,7 @@ __all__ = [
     "ConnectionInfo",
     "ConnectionQuery",
     "CoreError",
+    "DiskTurned",
     "FastUser",
     "Gate",
     "KeptStream",
@@ -302,6 +303,16 @@ class BatchAbandoned:
     batch: str
     """Its id."""
     reason: Literal["timeout", "large", "incomplete", "unsupported"]
+
+@final
+class DiskTurned:
+    """A disk takes nothing any more, or does again."""
+
+    account: str
+    stream: str
+    """Whose disk it is; both are empty for the log of all streams."""
+    why: str
+    """Why it takes nothing; empty when it does again."""
 
 @final
 class Request:
@@ -854,7 +865,9 @@ class Plane:
 
     def take_events(
         self, at_most: int = 1024
-    ) -> list[AuthRequest | SlowConsumer | Request | BatchAbandoned | LogFull | LogLine]:
+    ) -> list[
+        AuthRequest | SlowConsumer | Request | BatchAbandoned | DiskTurned | LogFull | LogLine
+    ]:
         """Take the oldest events, as many as there are or `at_most`."""
 
     def admit(self, admissions: list[Admission]) -> None: ...

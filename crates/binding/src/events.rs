@@ -122,6 +122,14 @@ pub(crate) struct BatchAbandoned {
     reason: &'static str,
 }
 
+/// A disk takes nothing any more, or does again.
+#[pyclass(frozen, get_all, module = "keelback._core")]
+pub(crate) struct DiskTurned {
+    account: String,
+    stream: String,
+    why: String,
+}
+
 /// The log file reached its size.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct LogFull;
@@ -200,6 +208,9 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
         Event::BatchAbandoned { account, stream, batch, reason } => {
             let batch = String::from_utf8_lossy(&batch).into_owned();
             Py::new(py, BatchAbandoned { account, stream, batch, reason })?.into_any()
+        }
+        Event::DiskTurned { account, stream, why } => {
+            Py::new(py, DiskTurned { account, stream, why })?.into_any()
         }
         Event::LogFull => Py::new(py, LogFull)?.into_any(),
         Event::Log { level, text } => {

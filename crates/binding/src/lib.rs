@@ -52,6 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::SlowConsumer>()?;
     module.add_class::<events::Request>()?;
     module.add_class::<events::BatchAbandoned>()?;
+    module.add_class::<events::DiskTurned>()?;
     module.add_class::<events::LogFull>()?;
     module.add_class::<events::LogLine>()?;
     module.add_class::<snapshots::SubscriptionInfo>()?;

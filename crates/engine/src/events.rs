@@ -74,6 +74,15 @@ pub enum Event {
         /// As the advisory says it.
         reason: &'static str,
     },
+    /// A disk takes nothing any more, or does again.
+    DiskTurned {
+        /// The stream whose disk it is: its account, and its name; both empty for the log of all.
+        account: String,
+        /// See `account`.
+        stream: String,
+        /// Why it takes nothing; empty when it does again.
+        why: String,
+    },
     /// The log file reached its size; told once for each file.
     LogFull,
     /// Answer a request.
@@ -143,7 +152,10 @@ impl Events {
     /// Adds one.
     pub fn push(&self, event: Event) {
         let mut queue = lock(&self.queue);
-        let may_be_lost = matches!(event, Event::Log { .. } | Event::BatchAbandoned { .. });
+        let may_be_lost = matches!(
+            event,
+            Event::Log { .. } | Event::BatchAbandoned { .. } | Event::DiskTurned { .. }
+        );
         if may_be_lost && queue.events.len() >= LOG_LINES_MAX {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;

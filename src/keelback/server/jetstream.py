@@ -29,6 +29,7 @@ from keelback.server.jetstream_limits import (
 
 if TYPE_CHECKING:
     from keelback.monitor.streams import JetStreamFacts
+    from keelback.server.pump import JetStreamEvent
     from keelback.server.settings import JetStreamSettings, ServerSettings
 
 FOLDER: Final = "jetstream"
@@ -62,11 +63,13 @@ class JetStream:
     Args:
         plane: the core.
         server_name: the name in answers.
+        server_id: its id in advisories.
     """
 
-    def __init__(self, plane: _core.Plane, *, server_name: str) -> None:
+    def __init__(self, plane: _core.Plane, *, server_name: str, server_id: str) -> None:
         self._plane = plane
         self._server_name = server_name
+        self._server_id = server_id
         self._running: _Running | None = None
         self._subscribed: set[tuple[str, str]] = set()
 
@@ -168,13 +171,15 @@ class JetStream:
             declared=running.declared,
         )
 
-    def handle(self, request: _core.Request | _core.BatchAbandoned) -> None:
+    def handle(self, request: JetStreamEvent) -> None:
         """Answer a request, on another thread; on the control loop."""
         running = self._running
         if running is None:
             return  # as nats-server: who asks a server that was switched off hears nothing
         if isinstance(request, _core.BatchAbandoned):
             running.answers.tell_abandoned(request)
+        elif isinstance(request, _core.DiskTurned):
+            running.answers.tell_turned(request)
         elif request.subject.startswith(TRANSFERS_PREFIX):
             running.transfers.take(request.subject, request.reply, request.payload)
         else:
@@ -205,6 +210,7 @@ class JetStream:
             self._plane,
             api,
             server_name=self._server_name,
+            server_id=self._server_id,
             domain=jetstream.domain,
             system_account=settings.system_account,
             requests_max=jetstream.requests_max,

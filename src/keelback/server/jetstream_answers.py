@@ -29,6 +29,7 @@ class Answers:
         plane: the core.
         api: what answers.
         server_name: the name in advisories.
+        server_id: its id there.
         domain: of JetStream, "" without one.
         system_account: hears of what happens in the others.
         requests_max: that wait; one more, and all that wait are dropped.
@@ -41,6 +42,7 @@ class Answers:
         api: Api,
         *,
         server_name: str,
+        server_id: str,
         domain: str,
         system_account: str,
         requests_max: int,
@@ -49,6 +51,7 @@ class Answers:
         self._plane = plane
         self._api = api
         self._server_name = server_name
+        self._server_id = server_id
         self._domain = domain
         self._system_account = system_account
         self._requests = Waiting("JetStream API", requests_max)
@@ -80,6 +83,18 @@ class Answers:
                 account=named,
             )
             self._plane.publish(account, *event)
+
+    def tell_turned(self, disk: _core.DiskTurned) -> None:
+        """Tell the system account that a disk takes nothing any more."""
+        if disk.why:
+            event = advisories.out_of_space(
+                server=self._server_name,
+                server_id=self._server_id,
+                stream=disk.stream,
+                now_ns=time.time_ns(),
+                domain=self._domain,
+            )
+            self._plane.publish(self._system_account, *event)
 
     def close(self) -> None:
         """Let go of the threads; what is being answered still is."""

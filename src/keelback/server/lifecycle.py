@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from keelback.server.facts import FactsSource
     from keelback.server.jetstream import JetStream
     from keelback.server.monitor_port import MonitorPort
-    from keelback.server.pump import Pump
+    from keelback.server.pump import JetStreamEvent, Pump
     from keelback.server.settings import ServerSettings, TlsSettings
     from keelback.server.source import Source
 
@@ -342,7 +342,7 @@ class Lifecycle:
         from keelback.server.jetstream import JetStream  # noqa: PLC0415  # msgspec
 
         server_name = self.settings.server_name or keys.server_id
-        self._jetstream = JetStream(plane, server_name=server_name)
+        self._jetstream = JetStream(plane, server_name=server_name, server_id=keys.server_id)
         return self._jetstream
 
     @property
@@ -411,7 +411,7 @@ class Lifecycle:
             await pump.detach()
             pump.close()
 
-    def _answer_request(self, request: _core.Request | _core.BatchAbandoned) -> None:
+    def _answer_request(self, request: JetStreamEvent) -> None:
         if self._jetstream is not None:
             self._jetstream.handle(request)
 

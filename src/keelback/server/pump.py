@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from keelback import _core
 from keelback.server.log_output import forward_to_python
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from keelback.auth.authenticator import Authenticator, Decision
     from keelback.server.log_output import LogOutput
+
+JetStreamEvent: TypeAlias = "_core.Request | _core.BatchAbandoned | _core.DiskTurned"
 
 EVENTS_A_TURN: Final = 256
 """A login by nkey takes about 0.1 ms: a turn of them alone stays below 30 ms."""
@@ -42,7 +44,7 @@ class Pump:
         plane: _core.Plane,
         authenticator: Authenticator | None,
         log: LogOutput | None = None,
-        answer: Callable[[_core.Request | _core.BatchAbandoned], object] | None = None,
+        answer: Callable[[JetStreamEvent], object] | None = None,
     ) -> None:
         self._plane = plane
         self._authenticator = authenticator
@@ -82,7 +84,7 @@ class Pump:
                 self._decide(event)
             elif isinstance(event, _core.LogLine):
                 self._forward(event)
-            elif isinstance(event, (_core.Request, _core.BatchAbandoned)):
+            elif isinstance(event, (_core.Request, _core.BatchAbandoned, _core.DiskTurned)):
                 if self._answer_request is not None:
                     self._answer_request(event)
             elif isinstance(event, _core.LogFull) and self._log is not None:

@@ -11,10 +11,11 @@ use keelback_store::log::{self, Entries, LogError};
 use keelback_store::meta::{self, Change};
 use keelback_store::stream::{self, Effects};
 
-use super::Streams;
 use super::counting::Again;
 use super::outgoing::Outgoing;
 use super::running::Running;
+use super::{Name, Streams};
+use crate::events::Event;
 use crate::lock;
 use crate::log::Level;
 use crate::proposals::{Origin, Proposals, Proposer};
@@ -46,10 +47,7 @@ impl<D: Disk + Clone> Streams<D> {
         origins: Vec<Origin>,
         replies: &[u8],
     ) {
-        *lock(&self.failure) = match outcome {
-            Ok(_) => String::new(),
-            Err(error) => error.to_string(),
-        };
+        self.note_log(outcome);
         let mut origins = Some(origins);
         (self.act)(&mut |worker| {
             let Some(origins) = origins.take() else { return };
@@ -173,11 +171,39 @@ impl<D: Disk + Clone> Streams<D> {
         tell(origin, Ok(Effects::none()));
     }
 
+    /// Takes note of whether the log takes entries.
+    fn note_log(&self, outcome: &Outcome) {
+        let why = match outcome {
+            Ok(_) => String::new(),
+            // Too much waits: no fault of the disk.
+            Err(error) if matches!(**error, LogError::Busy) => return,
+            Err(error) => error.to_string(),
+        };
+        let was_failing = !std::mem::replace(&mut *lock(&self.failure), why.clone()).is_empty();
+        if was_failing == why.is_empty() {
+            self.tell_turn(("", ""), why);
+        }
+    }
+
+    /// Tells that a stream takes no messages, and why, or, when that is empty, that it does again.
     pub(super) fn tell_failure(&self, running: &Running<D>, why: &str) {
-        let (account, name) = (&running.account.name, &running.name);
-        let problem =
-            format!("JetStream: the stream '{account} > {name}' takes no messages: {why}");
-        self.hub.log.write(Level::Error, &problem);
+        self.tell_turn((&running.account.name, &running.name), why.to_owned());
+    }
+
+    fn tell_turn(&self, (account, stream): Name<'_>, why: String) {
+        let what = if stream.is_empty() {
+            "every stream in files".to_owned()
+        } else {
+            format!("the stream '{account} > {stream}'")
+        };
+        if why.is_empty() {
+            self.hub.log.write(Level::Info, &format!("JetStream: {what} takes messages again"));
+        } else {
+            let problem = format!("JetStream: {what} takes no messages: {why}");
+            self.hub.log.write(Level::Error, &problem);
+        }
+        let (account, stream) = (account.to_owned(), stream.to_owned());
+        self.hub.events.push(Event::DiskTurned { account, stream, why });
     }
 
     fn running_group(&self, group: u32) -> Option<Arc<Running<D>>> {

@@ -204,11 +204,11 @@ impl<D: Disk + Clone> Running<D> {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Takes note of whether its disk takes messages; why not, if that is new.
+    /// Takes note of whether its disk takes messages; if that is new, why not, or "" when it does.
     pub(super) fn note_failure(&self, kept: &Kept<D>) -> Option<&'static str> {
         let failure = kept.failure();
         let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
-        failure.filter(|_| !was_failing)
+        (failure.is_some() != was_failing).then(|| failure.unwrap_or_default())
     }
 
     pub(super) fn policy(&self) -> Arc<Policy> {
