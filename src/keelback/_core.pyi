@@ -820,12 +820,18 @@ class Plane:
         """Make the account of this name the system account, in place of `$SYS`."""
 
     def open_store(
-        self, directory: str, *, durable: bool = True, waiting_bytes_max: int = 134217728
+        self,
+        directory: str,
+        *,
+        durable: bool = True,
+        waiting_bytes_max: int = 134217728,
+        log_file_bytes: int = 67108864,
     ) -> Store:
         """Open the store of this server's streams, one at a time; `shutdown` closes it, too.
 
         Without `durable` an acknowledgement may come before what it promises is on stable storage.
-        When more waits to be written than `waiting_bytes_max`, publishers are refused.
+        When more waits to be written than `waiting_bytes_max`, publishers are refused. The log has
+        a file of `log_file_bytes` in use, and one ready.
 
         Raises:
             StoreError: it is in use, damaged, of another version, or no store.

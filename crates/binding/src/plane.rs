@@ -201,18 +201,23 @@ impl Plane {
         Ok(())
     }
 
-    #[pyo3(signature = (directory, *, durable=true, waiting_bytes_max=134_217_728))]
+    #[pyo3(signature = (directory, *, durable=true, waiting_bytes_max=134_217_728, log_file_bytes=67_108_864))]
     fn open_store(
         &self,
         py: Python<'_>,
         directory: &str,
         durable: bool,
         waiting_bytes_max: usize,
+        log_file_bytes: u32,
     ) -> PyResult<Store> {
         let opened = py.detach(|| {
             let disk = RealDisk::new(directory).map_err(|error| error.to_string())?;
-            let options =
-                StoreOptions { is_lazy: !durable, waiting_bytes_max, ..StoreOptions::default() };
+            let options = StoreOptions {
+                is_lazy: !durable,
+                waiting_bytes_max,
+                log_file_bytes,
+                ..StoreOptions::default()
+            };
             self.reactor.open_streams(disk, &options).map_err(|error| error.to_string())
         });
         let streams = opened.map_err(StoreError::new_err)?;

@@ -23,6 +23,8 @@ pub struct Proposals {
     pub origins: Vec<Origin>,
     /// Subjects of answers, one behind the other.
     pub replies: Vec<u8>,
+    /// They make room, or are small: a full disk is no reason to refuse them.
+    pub is_vital: bool,
 }
 
 /// Who proposed an entry.

@@ -58,6 +58,14 @@ type ByName<D> = HashMap<(String, String), Arc<Running<D>>>;
 /// By account.
 type UsageByAccount = HashMap<String, Arc<Usage>>;
 
+/// Why the log took nothing the last time it was asked.
+#[derive(Default)]
+struct Failure {
+    /// Empty when it did.
+    why: String,
+    is_full: bool,
+}
+
 /// All streams of a server.
 pub struct Streams<D: Disk + Clone> {
     me: Weak<Self>,
@@ -82,8 +90,7 @@ pub struct Streams<D: Disk + Clone> {
     used: Arc<Usage>,
     /// Of each account's streams.
     used_by: Mutex<UsageByAccount>,
-    /// Why the log took nothing the last time it was asked; empty when it did.
-    failure: Mutex<String>,
+    failure: Mutex<Failure>,
     /// What was not as it was written when the store was opened.
     damage: Vec<String>,
     /// Whether all streams could be opened: the log has what is not in the files of one that could

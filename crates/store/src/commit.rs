@@ -28,6 +28,8 @@ pub type Done = Box<dyn FnOnce(&Outcome, &Entries) + Send>;
 struct Submission {
     entries: Entries,
     done: Done,
+    /// It makes room, or is small: a full disk is no reason to refuse it.
+    is_vital: bool,
 }
 
 #[derive(Default)]
@@ -36,8 +38,12 @@ struct Queue {
     waiting_bytes: usize,
     trim: Option<Position>,
     must_sync: bool,
-    /// The spare file of the last order, and whether it could be filled.
-    filled: Option<(Spare, bool)>,
+    /// The spare file of the last order, or why it could not be filled.
+    filled: Option<Result<Spare, LogError>>,
+    /// See [`Committer::note_full`].
+    is_full: bool,
+    must_make_room: bool,
+    may_fill: bool,
     is_stopping: bool,
 }
 
@@ -49,7 +55,9 @@ struct Shared {
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.trim.is_none() && !self.must_sync && !self.is_stopping
+        let is_asked = self.must_sync || self.must_make_room || self.may_fill;
+        let is_told = self.trim.is_some() || self.filled.is_some();
+        self.waiting.is_empty() && !is_told && !is_asked && !self.is_stopping
     }
 }
 
@@ -72,9 +80,11 @@ impl<D: Disk + Clone> Committer<D> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(log: Log<D>, waiting_bytes_max: usize) -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), woken: Condvar::new(), waiting_bytes_max });
+    pub fn start(mut log: Log<D>, waiting_bytes_max: usize) -> std::io::Result<Self> {
+        // What is taken before there is a spare file has room all the same.
+        let is_full = !log.has_spare() && log.look_for_room().is_err_and(|error| error.is_full());
+        let queue = Mutex::new(Queue { is_full, ..Queue::default() });
+        let shared = Arc::new(Shared { queue, woken: Condvar::new(), waiting_bytes_max });
         let (orders, wanted) = mpsc::channel();
         let disk = log.disk().clone();
         let filler = {
@@ -95,6 +105,16 @@ impl<D: Disk + Clone> Committer<D> {
     /// Submits entries; `done` is told when they are safe, or are not. Where more waits than may, it
     /// is told so at once, on this thread, and nothing was submitted.
     pub fn submit(&self, entries: Entries, done: Done) {
+        self.add(Submission { entries, done, is_vital: false });
+    }
+
+    /// As `submit`, also while the disk is full: what makes room, and what is small.
+    pub fn submit_vital(&self, entries: Entries, done: Done) {
+        self.add(Submission { entries, done, is_vital: true });
+    }
+
+    fn add(&self, submission: Submission) {
+        let Submission { entries, done, is_vital } = submission;
         let mut queue = self.shared.queue();
         // One submission may always wait, however long it is.
         let is_full = queue.waiting_bytes + entries.bytes() > self.shared.waiting_bytes_max;
@@ -104,7 +124,7 @@ impl<D: Disk + Clone> Committer<D> {
             return;
         }
         queue.waiting_bytes += entries.bytes();
-        queue.waiting.push_back(Submission { entries, done });
+        queue.waiting.push_back(Submission { entries, done, is_vital });
         drop(queue);
         self.shared.woken.notify_one();
     }
@@ -118,6 +138,27 @@ impl<D: Disk + Clone> Committer<D> {
     /// Puts on stable storage what was committed lazily.
     pub fn sync(&self) {
         self.shared.queue().must_sync = true;
+        self.shared.woken.notify_one();
+    }
+
+    /// The disk has no room for something that must be written: it gets that of the spare file, and
+    /// until there is a spare file again only vital submissions are taken.
+    pub fn note_full(&self) {
+        let mut queue = self.shared.queue();
+        queue.is_full = true;
+        queue.must_make_room = true;
+        drop(queue);
+        self.shared.woken.notify_one();
+    }
+
+    /// Whether only vital submissions are taken.
+    pub fn is_full(&self) -> bool {
+        self.shared.queue().is_full
+    }
+
+    /// What had to be written is: the log looks for the room for a spare file again.
+    pub fn look_for_room(&self) {
+        self.shared.queue().may_fill = true;
         self.shared.woken.notify_one();
     }
 
@@ -157,18 +198,29 @@ fn run<D: Disk>(mut log: Log<D>, shared: &Shared, orders: &Sender<Spare>) -> Log
         let trim = queue.trim.take();
         let must_sync = mem::take(&mut queue.must_sync);
         let is_stopping = queue.is_stopping && waiting.is_empty() && trim.is_none();
-        if let Some((spare, is_ready)) = queue.filled.take() {
+        // One that failed is tried again the next time that there is something to do.
+        let mut may_fill = true;
+        if let Some(filled) = queue.filled.take() {
             is_filling = false;
-            if is_ready {
-                log.add_spare(spare);
+            may_fill = filled.is_ok();
+            match filled {
+                Ok(spare) => log.add_spare(spare),
+                Err(error) => queue.is_full |= error.is_full(),
             }
         }
+        if mem::take(&mut queue.must_make_room) {
+            log.remove_spares();
+        }
+        queue.is_full &= !log.has_spare();
+        let is_full = queue.is_full;
+        may_fill &= !is_full;
+        may_fill |= mem::take(&mut queue.may_fill);
         drop(queue);
         if is_stopping {
             return log;
         }
         if !waiting.is_empty() {
-            commit(&mut log, shared, waiting);
+            commit(&mut log, shared, waiting, is_full);
         }
         if must_sync {
             // What it could not sync is given up by the log, and sealed by the next file.
@@ -178,19 +230,29 @@ fn run<D: Disk>(mut log: Log<D>, shared: &Shared, orders: &Sender<Spare>) -> Log
             // What is left is given up the next time.
             let _ = log.trim(from);
         }
-        if !is_filling && let Some(spare) = log.wanted_spare() {
+        if !is_filling
+            && may_fill
+            && let Some(spare) = log.wanted_spare()
+        {
             is_filling = orders.send(spare).is_ok();
         }
     }
 }
 
-/// Commits submissions as one batch, and tells each of them.
-fn commit<D: Disk>(log: &mut Log<D>, shared: &Shared, waiting: VecDeque<Submission>) {
+/// Commits submissions as one batch, and tells each of them. On a full disk only vital ones are.
+fn commit<D: Disk>(
+    log: &mut Log<D>,
+    shared: &Shared,
+    waiting: VecDeque<Submission>,
+    is_full: bool,
+) {
     let mut bytes = 0;
     let mut appended = Ok(());
     for submission in &waiting {
         bytes += submission.entries.bytes();
-        appended = appended.and_then(|()| log.append_all(&submission.entries));
+        if submission.is_vital || !is_full {
+            appended = appended.and_then(|()| log.append_all(&submission.entries));
+        }
     }
     let outcome = match appended {
         Ok(()) => log.commit().map(|_| log.last_batch()).map_err(Arc::new),
@@ -204,20 +266,29 @@ fn commit<D: Disk>(log: &mut Log<D>, shared: &Shared, waiting: VecDeque<Submissi
             (late.done)(&outcome, &late.entries);
         }
     }
-    shared.queue().waiting_bytes -= bytes;
+    let mut queue = shared.queue();
+    queue.waiting_bytes -= bytes;
+    queue.is_full |= outcome.as_ref().is_err_and(|error| error.is_full());
+    drop(queue);
     let mut at = outcome;
-    for Submission { entries, done } in waiting {
+    let refused = Err(Arc::new(LogError::Full));
+    for Submission { entries, done, is_vital } in waiting {
+        let is_taken = is_vital || !is_full;
+        let outcome = if is_taken { &at } else { &refused };
         // One that panics must not take the promise from the others.
-        let _ = catch_unwind(AssertUnwindSafe(|| done(&at, &entries)));
-        at = at.map(|at| at.behind(entries.bytes()));
+        let _ = catch_unwind(AssertUnwindSafe(|| done(outcome, &entries)));
+        if is_taken {
+            at = at.map(|at| at.behind(entries.bytes()));
+        }
     }
 }
 
 /// Fills spare files, one at a time.
 fn fill<D: Disk>(disk: &D, wanted: &Receiver<Spare>, shared: &Shared) {
     while let Ok(spare) = wanted.recv() {
-        // Without one the log goes on: it makes files as it needs them.
-        let is_ready = spare.fill(disk).is_ok();
-        shared.queue().filled = Some((spare, is_ready));
+        // Without one the log goes on, unless the disk is full: it makes files as it needs them.
+        let filled = spare.fill(disk).map(|()| spare);
+        shared.queue().filled = Some(filled);
+        shared.woken.notify_one();
     }
 }

@@ -82,6 +82,12 @@ pub trait Disk: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Self::Lock>;
 }
 
+/// Whether a disk refused because it has no room: it may have again.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// An open file.
 pub trait File: Send + Sync {
     /// Its length (bytes).
@@ -93,6 +99,14 @@ pub trait File: Send + Sync {
     /// Writes begin and end at multiples of this (bytes).
     fn block_bytes(&self) -> usize {
         1
+    }
+
+    /// Takes the place for so many bytes, all or nothing, where the disk can.
+    ///
+    /// # Errors
+    /// There is not so much, or the disk refuses.
+    fn reserve(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
     }
 
     /// Reads what is there, up to the length of `buffer`; 0 at the end.

@@ -24,7 +24,7 @@ use scan::Scan;
 
 use keelback_planted::{self as planted, Bug};
 
-use crate::disk::{Disk, File, read_up_to};
+use crate::disk::{Disk, File, is_full, read_up_to};
 use crate::header_block;
 
 pub use header::VERSION;
@@ -92,6 +92,8 @@ pub enum LogError {
     },
     /// More waits for the disk than may.
     Busy,
+    /// The disk is full: what makes room is taken, and nothing else.
+    Full,
     /// An entry is longer than an entry may be.
     TooLong {
         /// Its length.
@@ -106,6 +108,7 @@ impl fmt::Display for LogError {
             Self::Version { file, version } => {
                 header_block::show_version(formatter, file, *version, VERSION)
             }
+            Self::Full => formatter.write_str("the disk is full"),
             Self::Busy => formatter.write_str("more waits for the disk than may"),
             Self::TooLong { bytes } => {
                 write!(formatter, "an entry of {bytes} bytes: the most is {BODY_BYTES_MAX}")
@@ -115,6 +118,17 @@ impl fmt::Display for LogError {
 }
 
 impl std::error::Error for LogError {}
+
+impl LogError {
+    /// Whether the disk has no room.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Disk { error, .. } => is_full(error),
+            _ => false,
+        }
+    }
+}
 
 fn disk(doing: &'static str) -> impl FnOnce(io::Error) -> LogError {
     move |error| LogError::Disk { doing, error }
@@ -244,13 +258,23 @@ pub struct Spare {
 }
 
 impl Spare {
-    /// Makes and fills it.
+    /// Makes and fills it; one that cannot be filled does not stay.
     ///
     /// # Errors
     /// The disk refused.
     pub fn fill<D: Disk>(self, on: &D) -> Result<(), LogError> {
         let path = path_of(self.ordinal, SPARE_SUFFIX);
         let file = on.create(&path).map_err(disk("make a spare log file"))?;
+        let filled = self.fill_file(&file);
+        if filled.is_err() {
+            // What stays after all is not used.
+            let _ = on.remove(&path);
+        }
+        filled
+    }
+
+    fn fill_file(self, file: &impl File) -> Result<(), LogError> {
+        file.reserve(u64::from(self.bytes)).map_err(disk("make room for a spare log file"))?;
         let zeros = vec![0; FILL_BYTES.min(self.bytes as usize)];
         let mut at = 0;
         while at < self.bytes as usize {
@@ -472,6 +496,31 @@ impl<D: Disk> Log<D> {
         is_wanted.then(|| Spare { ordinal: self.take_ordinal(), bytes: self.options.file_bytes })
     }
 
+    /// Whether the disk has room for a spare file, where it says so: nothing is left behind.
+    ///
+    /// # Errors
+    /// It has not, or the disk refused.
+    pub fn look_for_room(&mut self) -> Result<(), LogError> {
+        let path = path_of(self.take_ordinal(), SPARE_SUFFIX);
+        let file = self.disk.create(&path).map_err(disk("make a spare log file"))?;
+        let room = file.reserve(u64::from(self.options.file_bytes));
+        let removed = self.disk.remove(&path);
+        room.and(removed).map_err(disk("make room for a spare log file"))
+    }
+
+    /// Gives up spare files: what else must be written has their room.
+    pub fn remove_spares(&mut self) {
+        // One that stays is used when the log is opened again.
+        for ordinal in self.spares.drain(..) {
+            let _ = self.disk.remove(&path_of(ordinal, SPARE_SUFFIX));
+        }
+    }
+
+    /// Whether a spare file is ready.
+    pub fn has_spare(&self) -> bool {
+        !self.spares.is_empty()
+    }
+
     /// A spare file is ready.
     pub fn add_spare(&mut self, spare: Spare) {
         self.spares.push(spare.ordinal);
@@ -551,7 +600,11 @@ impl<D: Disk> Log<D> {
             Some(_) => self.disk.open(&made).map_err(disk("open a spare log file"))?,
             None => self.disk.create(&made).map_err(disk("make a log file"))?,
         };
-        file.write_durably_at(&header.encode(), 0).map_err(disk("begin a log file"))?;
+        if let Err(error) = file.write_durably_at(&header.encode(), 0) {
+            // What stays after all is not used.
+            let _ = self.disk.remove(&made);
+            return Err(disk("begin a log file")(error));
+        }
         self.disk.rename(&made, &path).map_err(disk("name a log file"))?;
         if !planted::is(Bug::NameNotSynced) {
             self.disk.sync_folder(Path::new(FOLDER)).map_err(disk("sync the log's folder"))?;

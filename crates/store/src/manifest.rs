@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::bytes::u64_at;
-use crate::disk::{Disk, File, read_up_to};
+use crate::disk::{Disk, File, is_full, read_up_to};
 use crate::header_block::{self, BLOCK_BYTES};
 
 #[cfg(test)]
@@ -51,6 +51,13 @@ pub enum ManifestError {
         /// In which folder.
         folder: PathBuf,
     },
+}
+
+impl ManifestError {
+    /// Whether the disk has no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk { error, .. } if is_full(error))
+    }
 }
 
 impl fmt::Display for ManifestError {

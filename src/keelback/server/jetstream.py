@@ -22,6 +22,7 @@ from keelback.server.jetstream_answers import Answers
 from keelback.server.jetstream_limits import (
     account_limits,
     accounts_with_streams,
+    log_file_bytes,
     missing_room,
     server_limits,
     with_room_of,
@@ -94,6 +95,7 @@ class JetStream:
                 directory,
                 durable=settings.jetstream.durable,
                 waiting_bytes_max=settings.jetstream.waiting_bytes_max,
+                log_file_bytes=log_file_bytes(directory),
             )
         except _core.StoreError as error:
             raise ServerError(

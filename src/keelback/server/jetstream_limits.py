@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keelback.auth.users import GLOBAL_ACCOUNT
@@ -108,3 +109,23 @@ def _disk_bytes(directory: str) -> int:
     """Three quarters of what is free where the store is."""
     found = os.statvfs(directory)
     return found.f_bavail * found.f_frsize // 4 * 3
+
+
+_LOG_FILE_BYTES: Final = 64 << 20
+_LOG_FILE_BYTES_MIN: Final = 1 << 20
+_LOG_FILES: Final = 16
+"""A disk has room for so many at least: two of them are there always."""
+
+
+def log_file_bytes(directory: str) -> int:
+    """The length of a log file: on a small disk most of the room is left to streams."""
+    found = Path(directory)
+    try:
+        while not found.exists():
+            found = found.parent
+        disk = os.statvfs(found)
+    except OSError:
+        return _LOG_FILE_BYTES  # who opens the store is told why it cannot be
+    share = disk.f_blocks * disk.f_frsize // _LOG_FILES
+    whole = share // _LOG_FILE_BYTES_MIN * _LOG_FILE_BYTES_MIN
+    return min(_LOG_FILE_BYTES, max(_LOG_FILE_BYTES_MIN, whole))

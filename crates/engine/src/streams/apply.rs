@@ -5,16 +5,16 @@ use std::sync::{Arc, PoisonError};
 
 use keelback_jetstream::ack;
 use keelback_jetstream::fast;
-use keelback_store::commit::Outcome;
+use keelback_store::commit::{Committer, Outcome};
 use keelback_store::disk::Disk;
-use keelback_store::log::{self, Entries, LogError};
+use keelback_store::log::{self, Entries, LogError, Position};
 use keelback_store::meta::{self, Change};
 use keelback_store::stream::{self, Effects};
 
 use super::counting::Again;
 use super::outgoing::Outgoing;
 use super::running::Running;
-use super::{Name, Streams};
+use super::{Failure, Name, Streams};
 use crate::events::Event;
 use crate::lock;
 use crate::log::Level;
@@ -23,14 +23,18 @@ use crate::worker::Worker;
 
 impl<D: Disk + Clone> Proposer for Streams<D> {
     fn propose(&self, proposals: Proposals) {
-        let Proposals { entries, origins, replies } = proposals;
+        let Proposals { entries, origins, replies, is_vital } = proposals;
         let Some(streams) = self.me.upgrade() else { return };
         let done = move |outcome: &Outcome, entries: &Entries| {
             streams.committed(outcome, entries, origins, &replies);
         };
         // After the end nobody is answered: callers see that their channel is gone.
         if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
-            committer.submit(entries, Box::new(done));
+            if is_vital {
+                committer.submit_vital(entries, Box::new(done));
+            } else {
+                committer.submit(entries, Box::new(done));
+            }
         }
     }
 }
@@ -58,7 +62,7 @@ impl<D: Disk + Clone> Streams<D> {
                     self.apply_all(worker, each.peekable(), replies);
                 }
                 Err(error) => {
-                    let each = entries.iter_from(log::Position::default()).zip(origins);
+                    let each = entries.iter_from(Position::default()).zip(origins);
                     self.refuse_all(worker, each, replies, error);
                 }
             }
@@ -114,7 +118,9 @@ impl<D: Disk + Clone> Streams<D> {
                 tell(origin, Ok(effects));
             }
             if let (Some(running), Some((kept, _))) = (&running, &mut kept) {
-                kept.flush();
+                if kept.flush().is_err_and(|failure| failure.is_full()) {
+                    self.note_full();
+                }
                 if let Some(why) = running.note_failure(kept) {
                     self.tell_failure(running, why);
                 }
@@ -172,17 +178,44 @@ impl<D: Disk + Clone> Streams<D> {
     }
 
     /// Takes note of whether the log takes entries.
-    fn note_log(&self, outcome: &Outcome) {
-        let why = match outcome {
-            Ok(_) => String::new(),
+    pub(super) fn note_log(&self, outcome: &Outcome) {
+        let failure = match outcome {
+            // What makes room is taken all the same.
+            Ok(_) if self.is_full() => return,
+            Ok(_) => Failure::default(),
             // Too much waits: no fault of the disk.
             Err(error) if matches!(**error, LogError::Busy) => return,
-            Err(error) => error.to_string(),
+            Err(error) => Failure { why: error.to_string(), is_full: error.is_full() },
         };
-        let was_failing = !std::mem::replace(&mut *lock(&self.failure), why.clone()).is_empty();
+        let why = failure.why.clone();
+        let was_failing = !std::mem::replace(&mut *lock(&self.failure), failure).why.is_empty();
         if was_failing == why.is_empty() {
             self.tell_turn(("", ""), why);
         }
+    }
+
+    /// The disk has room again, if that was what was missing.
+    pub(super) fn note_room(&self) {
+        let was_full = lock(&self.failure).is_full;
+        if was_full {
+            self.note_log(&Ok(Position::default()));
+        }
+    }
+
+    /// Something has to be written for which the disk has no room.
+    pub(super) fn note_full(&self) {
+        self.with_committer(Committer::note_full);
+        self.note_log(&Err(Arc::new(LogError::Full)));
+    }
+
+    /// Whether only what makes room is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.with_committer(Committer::is_full).unwrap_or(false)
+    }
+
+    /// Does something with the log, as long as it is there.
+    pub(super) fn with_committer<T>(&self, act: impl FnOnce(&Committer<D>) -> T) -> Option<T> {
+        self.committer.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(act)
     }
 
     /// Tells that a stream takes no messages, and why, or, when that is empty, that it does again.

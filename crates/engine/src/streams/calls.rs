@@ -415,7 +415,7 @@ impl<D: Disk + Clone> Streams<D> {
 
     /// Why the log took nothing the last time; empty when it did.
     pub fn failure(&self) -> String {
-        lock(&self.failure).clone()
+        lock(&self.failure).why.clone()
     }
 
     /// What was not as it was written when the store was opened.
@@ -432,7 +432,8 @@ impl<D: Disk + Clone> Streams<D> {
         if running.is_in_memory() {
             return Ok(self.apply_here(running, entry));
         }
-        self.commit(running.group, |body| encode(body, entry))
+        let is_vital = !matches!(entry, Entry::Store(_) | Entry::Batch(_));
+        self.commit(running.group, is_vital, |body| encode(body, entry))
     }
 
     /// Applies an entry to a stream in memory.
@@ -451,16 +452,21 @@ impl<D: Disk + Clone> Streams<D> {
     }
 
     fn change(&self, change: &Change) -> Result<(), CallError> {
-        self.commit(meta::GROUP, |body| body.extend_from_slice(&change.encode())).map(|_| ())
+        self.commit(meta::GROUP, true, |body| body.extend_from_slice(&change.encode())).map(|_| ())
     }
 
-    fn commit(&self, group: u32, write: impl FnOnce(&mut Vec<u8>)) -> Result<Effects, CallError> {
+    fn commit(
+        &self,
+        group: u32,
+        is_vital: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Effects, CallError> {
         let failed = |error: String| CallError::Failed(error);
         let (caller, applied) = sync_channel(1);
         let mut entries = Entries::default();
         entries.push_with(group, write).map_err(|error| failed(error.to_string()))?;
         let origins = vec![Origin::Caller(caller)];
-        self.propose(Proposals { entries, origins, replies: Vec::new() });
+        self.propose(Proposals { entries, origins, is_vital, ..Proposals::default() });
         match applied.recv() {
             Ok(applied) => applied.map_err(failed),
             Err(_) => Err(failed("the log has ended".to_owned())),

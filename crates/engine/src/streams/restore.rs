@@ -230,7 +230,7 @@ impl<D: Disk + Clone> Filler<D> {
         let mut origins = Vec::with_capacity(count);
         origins.resize_with(count - 1, || Origin::Publisher { reply_bytes: 0 });
         origins.push(Origin::Caller(caller));
-        self.streams.propose(Proposals { entries, origins, replies: Vec::new() });
+        self.streams.propose(Proposals { entries, origins, ..Proposals::default() });
         match applied.recv() {
             Ok(Ok(effects)) => check(&effects),
             Ok(Err(why)) => Err(CallError::Failed(why)),

@@ -9,7 +9,7 @@ use keelback_jetstream::atomic::Batches;
 use keelback_jetstream::fast::FastBatches;
 use keelback_jetstream::policy::Policy;
 use keelback_store::disk::Disk;
-use keelback_store::durable::Durable;
+use keelback_store::durable::{Durable, DurableError};
 use keelback_store::log::Position;
 use keelback_store::stream::{Content, Effects, Entry, Limits, Outcome, Refusal, Storage, Stream};
 
@@ -105,11 +105,15 @@ impl<D: Disk + Clone> Kept<D> {
     }
 
     /// Writes what waits, if it is much; what the disk does not take now goes on waiting.
-    pub(super) fn flush(&mut self) {
-        if let Self::Files(files) = self
-            && files.durable.waiting_bytes() >= FLUSH_BYTES
-        {
-            let _ = files.durable.flush();
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(super) fn flush(&mut self) -> Result<(), DurableError> {
+        match self {
+            Self::Files(files) if files.durable.waiting_bytes() >= FLUSH_BYTES => {
+                files.durable.flush()
+            }
+            _ => Ok(()),
         }
     }
 

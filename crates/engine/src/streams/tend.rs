@@ -1,7 +1,7 @@
 //! What is done to streams from time to time: what is too old goes, what waits is written, and the log
 //! is trimmed.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use keelback_jetstream::publish;
 use keelback_store::disk::Disk;
@@ -19,6 +19,9 @@ const NS_PER_S: u64 = 1_000_000_000;
 /// Without an entry for so long the log is trimmed though it is short.
 const IDLE_NS: u64 = 5_000_000_000;
 
+/// On a full disk it is tried so often to have room again.
+const FULL_NS: u64 = 500_000_000;
+
 /// More are left to the next time: a stream must not keep the others waiting.
 const COMPACTIONS_A_TURN: usize = 8;
 
@@ -30,6 +33,8 @@ pub(super) struct Tended {
     since_ns: u64,
     /// What it held when it was last trimmed.
     trimmed: Position,
+    /// When the disk was full it was last trimmed then.
+    made_room_ns: u64,
 }
 
 impl<D: Disk + Clone> Streams<D> {
@@ -41,26 +46,33 @@ impl<D: Disk + Clone> Streams<D> {
             running.give_up_batches(&self.hub, now_ns);
             running.forget_due_fast(now_ns);
         }
-        if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
+        let is_full = self.with_committer(|committer| {
             committer.sync();
+            committer.is_full()
+        });
+        if is_full == Some(false) {
+            self.note_room();
         }
-        if self.must_trim(now_ns) {
+        if self.must_trim(now_ns, is_full == Some(true)) {
             self.trim(false);
         }
     }
 
     /// Whether the log has grown by a file since the last checkpoint, or nothing was added to it for a
-    /// while and it holds something.
-    fn must_trim(&self, now_ns: u64) -> bool {
+    /// while and it holds something; on a full disk, each time.
+    fn must_trim(&self, now_ns: u64, is_full: bool) -> bool {
         let applied = *lock(&self.applied);
         let mut tended = lock(&self.tended);
         if tended.applied != applied {
             (tended.applied, tended.since_ns) = (applied, now_ns);
         }
         let is_idle = now_ns.saturating_sub(tended.since_ns) >= IDLE_NS;
-        let must = applied.file > tended.trimmed.file || (is_idle && applied > tended.trimmed);
+        let is_due = is_full && now_ns.saturating_sub(tended.made_room_ns) >= FULL_NS;
+        let has_grown = applied.file > tended.trimmed.file;
+        let must = has_grown || is_due || (is_idle && applied > tended.trimmed);
         if must {
             tended.trimmed = applied;
+            tended.made_room_ns = now_ns;
         }
         must
     }
@@ -101,10 +113,11 @@ impl<D: Disk + Clone> Streams<D> {
     /// make the next start quicker.
     pub(super) fn trim(&self, is_closing: bool) {
         let mut needed = *lock(&self.applied);
+        let mut has_room = true;
         for running in self.all() {
-            if let Some(from) = self.checkpoint(&running, is_closing) {
-                needed = needed.min(from);
-            }
+            let (from, is_written) = self.checkpoint(&running, is_closing);
+            has_room &= is_written;
+            needed = from.map_or(needed, |from| needed.min(from));
         }
         let mut meta = lock(&self.meta);
         let applied = *lock(&self.applied);
@@ -116,14 +129,21 @@ impl<D: Disk + Clone> Streams<D> {
         let needed = match saved {
             Ok(needed) => needed,
             Err(error) => {
+                if error.is_full() {
+                    self.note_full();
+                    return;
+                }
                 let problem = format!("JetStream: which streams there are is not written: {error}");
                 self.hub.log.write(Level::Error, &problem);
                 return;
             }
         };
-        if let Some(committer) = &*self.committer.read().unwrap_or_else(PoisonError::into_inner) {
+        self.with_committer(|committer| {
             committer.trim(needed);
-        }
+            if has_room {
+                committer.look_for_room();
+            }
+        });
     }
 
     /// Writes segments anew of which most was removed; says whether it did. The next checkpoint lets
@@ -161,29 +181,31 @@ impl<D: Disk + Clone> Streams<D> {
         is_done
     }
 
-    /// Writes a checkpoint of a stream that changed; gives what the log is still needed from.
-    fn checkpoint(&self, running: &Running<D>, is_closing: bool) -> Option<Position> {
+    /// Writes a checkpoint of a stream that changed; gives what the log is still needed from, and
+    /// whether the disk had room for it.
+    fn checkpoint(&self, running: &Running<D>, is_closing: bool) -> (Option<Position>, bool) {
         let _writing = lock(&running.writing);
-        self.write(running, is_closing);
+        let mut has_room = self.write(running, is_closing);
         if !is_closing && self.compact(running) {
-            self.write(running, false);
+            has_room &= self.write(running, false);
         }
         let kept = running.kept();
         if let Some(why) = running.note_failure(&kept) {
             self.tell_failure(running, why);
         }
         match &*kept {
-            Kept::Files(files) => files.is_dirty().then_some(files.checkpointed),
-            Kept::Memory(_) => None,
+            Kept::Files(files) => (files.is_dirty().then_some(files.checkpointed), has_room),
+            Kept::Memory(_) => (None, has_room),
         }
     }
 
-    fn write(&self, running: &Running<D>, is_closing: bool) {
+    /// Says whether the disk had room for it.
+    fn write(&self, running: &Running<D>, is_closing: bool) -> bool {
         let begun = match &mut *running.kept() {
             Kept::Files(files) if files.is_dirty() || files.durable.has_obsolete() => {
                 files.durable.begin_checkpoint(is_closing)
             }
-            _ => return,
+            _ => return true,
         };
         // Without the lock: messages go on.
         let result = begun.and_then(|checkpoint| {
@@ -196,10 +218,14 @@ impl<D: Disk + Clone> Streams<D> {
                 Kept::Memory(_) => Ok(()),
             }
         });
-        if let Err(failure) = result {
-            let name = &running.name;
-            let problem = format!("JetStream: the stream {name:?} is not written: {failure}");
-            self.hub.log.write(Level::Error, &problem);
+        let Err(failure) = result else { return true };
+        if failure.is_full() {
+            self.note_full();
+            return false;
         }
+        let name = &running.name;
+        let problem = format!("JetStream: the stream {name:?} is not written: {failure}");
+        self.hub.log.write(Level::Error, &problem);
+        true
     }
 }

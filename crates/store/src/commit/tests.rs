@@ -143,3 +143,65 @@ fn an_answer_that_panics_harms_no_other() {
     assert_eq!(heard.recv(), Ok(true));
     assert!(committer.stop().is_some());
 }
+
+/// Why a submission was refused; none when it was taken.
+fn answer(submit: impl FnOnce(Done)) -> Option<Arc<LogError>> {
+    let (answer, heard) = mpsc::channel();
+    submit(Box::new(move |outcome, _| {
+        assert!(answer.send(outcome.as_ref().err().cloned()).is_ok());
+    }));
+    match heard.recv() {
+        Ok(refused) => refused,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn is_refused(committer: &Committer<FaultyDisk>) -> bool {
+    let refused = answer(|done| committer.submit(entries(b"more"), done));
+    refused.is_some_and(|error| {
+        assert!(error.is_full(), "{error}");
+        true
+    })
+}
+
+#[test]
+fn a_full_disk_takes_what_makes_room_and_all_else_once_it_has_some() {
+    let disk = FaultyDisk::default();
+    let committer = started(&disk, 1 << 20);
+    let mut taken = 1;
+    assert!(!is_refused(&committer));
+    // There is room for the file in use, and for no other.
+    disk.set_faults(Faults { room_bytes: Some(12_000), ..Faults::default() });
+    committer.note_full();
+    // A spare file may have been on its way.
+    while !is_refused(&committer) {
+        taken += 1;
+        committer.note_full();
+    }
+    for _ in 0..3 {
+        assert!(is_refused(&committer));
+        assert!(answer(|done| committer.submit_vital(entries(b"purge"), done)).is_none());
+        committer.look_for_room();
+    }
+    assert!(committer.is_full());
+    disk.set_faults(Faults::default());
+    while is_refused(&committer) {
+        committer.look_for_room();
+    }
+    assert!(!committer.is_full());
+    drop(committer.stop());
+    let (_, found) = opened(&disk);
+    let is_spare = |path: &std::path::Path| path.extension().is_some_and(|it| it == "spare");
+    let spares = disk.files().iter().filter(|(path, _)| is_spare(path)).count();
+    assert!(spares <= 1, "what could not be filled stays");
+    assert_eq!(found.iter().filter(|body| *body == b"purge").count(), 3);
+    assert_eq!(found.iter().filter(|body| *body == b"more").count(), taken + 1);
+}
+
+#[test]
+fn nothing_is_taken_on_a_disk_that_is_full_from_the_start() {
+    let disk = FaultyDisk::new(Faults { room_bytes: Some(4_000), ..Faults::default() });
+    let committer = started(&disk, 1 << 20);
+    assert!(is_refused(&committer));
+    assert_eq!(opened(&disk).1.len(), 0);
+}

@@ -498,6 +498,11 @@ impl File for FaultyFile {
         self.with(State::sync)
     }
 
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let has_room = self.with(|state, id| state.has_room(id, bytes as usize));
+        if has_room { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.with(|state, id| {
             state.step()?;

@@ -14,6 +14,9 @@ use crate::log::Position;
 use crate::manifest::{Manifest, ManifestError};
 use crate::segment::Segment;
 
+/// An empty segment of so many bytes goes although it may be written to.
+const ROOM_BYTES: u64 = 64 << 10;
+
 /// What the stream remembers of a checkpoint that runs.
 pub(super) struct Running {
     pub(super) is_closing: bool,
@@ -64,8 +67,9 @@ impl<D: Disk + Clone> Durable<D> {
         if self.checkpoint.is_some() {
             return Err(DurableError::Busy);
         }
-        self.flush()?;
+        // First: on a full disk what waits for a segment that goes needs no room.
         self.drop_empty();
+        self.flush()?;
         let first_id_seq = self.state.first_id_seq();
         self.unrecorded.retain(|&seq| seq >= first_id_seq);
         // A generation that failed is not used again: its files may be found later.
@@ -139,9 +143,10 @@ impl<D: Disk + Clone> Durable<D> {
         }
     }
 
-    /// Segments without a live message go.
+    /// Segments without a live message go; the one that is written to only if that makes much room.
     fn drop_empty(&mut self) {
-        let open = self.parts.last().filter(|part| part.is_open()).map(|part| part.number);
+        let open = self.parts.last().filter(|part| part.is_open() && part.end() < ROOM_BYTES);
+        let open = open.map(|part| part.number);
         let compaction = self.compaction.as_ref();
         let is_empty = |part: &super::Part<D::File>| {
             let is_read = compaction.is_some_and(|running| running.from.contains(&part.number));

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use crate::disk::is_full;
 use crate::manifest::{self, ManifestError};
 use crate::segment::{self, SegmentError};
 
@@ -48,6 +49,19 @@ pub enum DurableError {
     Broken(&'static str),
     /// Another one runs.
     Busy,
+}
+
+impl DurableError {
+    /// Whether the disk has no room.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Segment(SegmentError::Disk { error, .. }) | Self::Disk { error, .. } => {
+                is_full(error)
+            }
+            Self::Manifest(error) => error.is_full(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for DurableError {
