@@ -62,9 +62,13 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of the connection."""
         self._input.close()
         self._socket.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def ask(self, subject: str, payload: bytes = b"", headers: bytes = b"") -> Answer:
         """The first answer to a request."""

@@ -336,7 +336,8 @@ fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
 
 fn cases(short: u32, long: u32) -> ProptestConfig {
     let is_soak = std::env::var_os("KEELBACK_SOAK").is_some();
-    ProptestConfig::with_cases(if is_soak { long } else { short })
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig::with_cases(if is_soak { asked.unwrap_or(long) } else { short })
 }
 
 proptest! {
