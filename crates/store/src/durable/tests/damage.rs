@@ -202,3 +202,55 @@ fn a_segment_with_a_hole_is_written_to_and_sealed_and_tells_of_it_still() {
         assert_eq!(session.reopen(&disk), damage);
     }
 }
+
+#[test]
+fn a_file_in_the_place_of_another_is_told_and_serves_nothing_wrong() {
+    let mut session = closed();
+    let whole = session.disk.copy();
+    let files: Vec<PathBuf> = whole.files().into_iter().map(|(path, _)| path).collect();
+    for one in &files {
+        for other in files.iter().filter(|other| *other > one) {
+            let swapped = whole.copy();
+            let beside = Path::new("beside");
+            for (from, to) in [(&**one, beside), (&**other, &**one), (beside, &**other)] {
+                assert!(swapped.rename(from, to).is_ok());
+            }
+            let place = format!("{} and {}", one.display(), other.display());
+            let is_copies =
+                [one, other].iter().all(|path| path.to_string_lossy().contains("manifest"));
+            let damage = match session.try_reopen(&swapped) {
+                Ok(damage) => damage,
+                Err(error) => panic!("{place}: {error}"),
+            };
+            assert_eq!(damage.is_empty(), is_copies, "{place}: {damage:?}");
+            // Without its live map what was removed is there again, which is told.
+            if damage.iter().all(|damage| damage.kind != DamageKind::LiveMap) {
+                // Wrong messages would panic here.
+                session.damaged();
+            }
+            assert!(session.checkpoint(false).is_ok());
+            assert!(swapped.files().len() >= files.len(), "{place}: a file was removed");
+        }
+    }
+}
+
+#[test]
+fn what_is_behind_the_end_of_a_file_harms_nothing() {
+    let mut session = closed();
+    let whole = session.disk.copy();
+    for (path, _) in whole.files() {
+        for more in [1, 3, 64, 5000] {
+            let longer = whole.copy();
+            longer.damage(&path, |content| content.extend(std::iter::repeat_n(0xa5, more)));
+            let place = format!("{} and {more} bytes", path.display());
+            match session.try_reopen(&longer) {
+                Ok(damage) => {
+                    assert!(damage.iter().all(|it| it.path == path), "{place}: {damage:?}");
+                }
+                Err(error) => panic!("{place}: {error}"),
+            }
+            let damaged = session.damaged();
+            assert!(damaged.is_empty(), "{place}: {damaged:?}");
+        }
+    }
+}
