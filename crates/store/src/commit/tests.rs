@@ -71,6 +71,32 @@ fn what_was_answered_survives_a_power_cut_and_answers_keep_the_order() {
 }
 
 #[test]
+fn what_comes_while_others_are_written_is_answered_when_it_is_safe() {
+    let disk = FaultyDisk::default();
+    let committer = started(&disk, 1 << 20);
+    let (answers, heard) = mpsc::channel();
+    let submit = |number: u8| {
+        let answers = answers.clone();
+        let done = Box::new(move |outcome: &Outcome, _: &Entries| {
+            assert!(answers.send(outcome.is_ok()).is_ok());
+        });
+        committer.submit(entries(&[number]), done);
+    };
+    for number in 0..10 {
+        let held = disk.held();
+        submit(number);
+        while !committer.shared.queue().waiting.is_empty() {
+            thread::yield_now();
+        }
+        submit(100 + number);
+        drop(held);
+        assert!(heard.iter().take(2).all(|is_safe| is_safe));
+    }
+    drop(committer.stop());
+    assert_eq!(opened(&disk).1.len(), 20);
+}
+
+#[test]
 fn what_waits_is_bounded_and_what_was_taken_is_committed_at_the_end() {
     let disk = FaultyDisk::default();
     let committer = started(&disk, 300);

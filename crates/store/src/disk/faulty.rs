@@ -232,6 +232,12 @@ impl FaultyDisk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// While it lives, every operation waits.
+    #[must_use]
+    pub fn held(&self) -> impl Drop + '_ {
+        self.state()
+    }
+
     /// How many operations there were.
     pub fn operations(&self) -> u64 {
         self.state().operations
