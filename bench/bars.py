@@ -118,6 +118,19 @@ def streams(
     )
 
 
+def gets(by: str, title: str) -> Workload:
+    arguments = ("stream-get", "--by", by, "--stored")
+    return Workload(
+        name=f"stream-get-{by}",
+        title=title,
+        arguments=(*arguments, "1000000"),
+        quick=(*arguments, "100000"),
+        metrics=(wall(2, label="messages/s"), processor(2)),
+        secured="streams",
+        genuine_secured="streams",
+    )
+
+
 def tls(size: int) -> Workload:
     return Workload(
         name=f"tls-{size}",
@@ -289,6 +302,8 @@ STREAMS: tuple[Workload, ...] = (
     ),
     streams("lazy", "file stream, both lazy, 128 B", "--size 128", 2.5, ours="streams-lazy"),
     streams("memory", "memory stream, 128 B", "--size 128 --storage memory", 3),
+    gets("sequence", "direct get by sequence, of 1,000,000 messages on as many subjects"),
+    gets("subject", "… of the last by subject"),
 )
 
 ALL: tuple[Workload, ...] = (*WORKLOADS, *STREAMS, START, EMBEDDED, POLLING, PAGES)

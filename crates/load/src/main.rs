@@ -18,6 +18,7 @@ mod relay;
 mod report;
 mod request;
 mod stage;
+mod stored;
 mod streams;
 mod subscriptions;
 #[cfg(feature = "tls")]
@@ -51,6 +52,8 @@ workloads (each prints one JSON line):
   logins N --user U --pass P           N connections greet, then all send CONNECT at once
   stream-publish --size N              into streams, --in-flight messages not acknowledged yet;
                                        --publishers, --streams, --subjects, --storage, --config
+  stream-get --stored N                direct gets of random messages of so many in a stream,
+                                       --by sequence or subject; --in-flight of them
   relay [--port N]                     serve: copy bytes from publishers to subscribers
 
 options of all: --user U --pass P --timeout SECONDS --server-pid PID (adds its processor time and
@@ -97,6 +100,7 @@ fn run(workload: &str, arguments: Arguments) -> Result<Option<Report>, LoadError
         "connect" => turnover::connect(arguments),
         "logins" => crowd::logins(arguments),
         "stream-publish" => streams::publish(arguments),
+        "stream-get" => stored::get(arguments),
         "relay" => return relay::serve(arguments).map(|()| None),
         other => Err(LoadError::Usage(format!("unknown workload `{other}`; see --help"))),
     };

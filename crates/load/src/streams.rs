@@ -18,17 +18,17 @@ const DIGITS: usize = 10;
 const BURST_MAX: usize = 512;
 
 #[derive(Clone)]
-struct Plan {
-    options: Options,
-    publishers: usize,
-    streams: usize,
-    window: usize,
-    size: usize,
-    storage: String,
+pub(crate) struct Plan {
+    pub(crate) options: Options,
+    pub(crate) publishers: usize,
+    pub(crate) streams: usize,
+    pub(crate) window: usize,
+    pub(crate) size: usize,
+    pub(crate) storage: String,
     /// Further keys of each stream's configuration: `,"max_msgs":1000`.
-    config: String,
+    pub(crate) config: String,
     /// Messages are spread over so many subjects of a stream.
-    subjects: u64,
+    pub(crate) subjects: u64,
 }
 
 /// `stream-publish`: acknowledged messages a second.
@@ -70,7 +70,8 @@ pub(crate) fn publish(mut arguments: Arguments) -> Result<Report, LoadError> {
     Ok(report.rate(acknowledged, &measured).latencies(&mut latencies_ns))
 }
 
-fn create(plan: &Plan) -> Result<(), LoadError> {
+/// Makes the streams.
+pub(crate) fn create(plan: &Plan) -> Result<(), LoadError> {
     let mut connection = Connection::open(&plan.options)?;
     connection.send(b"SUB _INBOX.create 1\r\n")?;
     for number in 0..plan.streams {
@@ -107,7 +108,7 @@ fn read_message(connection: &mut Connection) -> Result<Vec<u8>, LoadError> {
 }
 
 /// Where the first frame ends and how long its body is, when all of it is there.
-fn frame(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
+pub(crate) fn frame(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
     let Some(line_end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
     let line = &bytes[..line_end];
     if line.starts_with(b"PING") {
@@ -123,7 +124,7 @@ fn frame(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
     Ok((bytes.len() >= end).then_some((end, body)))
 }
 
-struct Publisher<'a> {
+pub(crate) struct Publisher<'a> {
     plan: &'a Plan,
     connection: Connection,
     number: usize,
@@ -136,7 +137,7 @@ struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    fn open(plan: &'a Plan, number: usize) -> Result<Self, LoadError> {
+    pub(crate) fn open(plan: &'a Plan, number: usize) -> Result<Self, LoadError> {
         let mut connection = Connection::open(&plan.options)?;
         connection.send(format!("SUB _INBOX.load{number}.* 1\r\n").as_bytes())?;
         connection.fence()?;
@@ -145,7 +146,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes until it is over; how many were acknowledged, and how long single ones took (ns).
-    fn run(mut self, began: Instant) -> Result<(u64, Vec<u64>), LoadError> {
+    pub(crate) fn run(mut self, began: Instant) -> Result<(u64, Vec<u64>), LoadError> {
         let mut latencies_ns = Vec::new();
         let payload = vec![b'x'; self.plan.size];
         loop {
