@@ -287,7 +287,7 @@ impl Batches {
         if is_end && let Some(last) = messages.last_mut() {
             // As if it had been told with the last message.
             let headers = Cow::Owned(std::mem::take(&mut last.headers));
-            last.headers = headers::with(headers, COMMIT, b"1").into_owned();
+            last.headers = headers::with(&headers, COMMIT, b"1").into_owned();
         }
         Added::Complete(messages)
     }

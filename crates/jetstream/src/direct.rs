@@ -2,12 +2,10 @@
 //!
 //! Source: nats-server 2.15 `server/stream.go`, `getDirectRequest` and `getDirectMulti`.
 
-use std::borrow::Cow;
-
 use keelback_store::stream::Stream;
 use serde_json::{Map, Value};
 
-use crate::headers::{find, with};
+use crate::headers::{find, with_all};
 use crate::time;
 
 /// The subject before the stream's name.
@@ -262,20 +260,17 @@ impl<R: Reader> Answering<'_, R> {
             (self.send)(b"", payload);
         } else {
             let (sequence, shown) = (seq.to_string(), time::show(*time_ns));
-            let mut block = Cow::Borrowed(&**headers);
-            for (name, value) in [
-                (&b"Nats-Stream"[..], self.name.as_bytes()),
+            let (pending, last) = (pending.map(|it| it.to_string()), self.last_seq.to_string());
+            let more: [(&[u8], &[u8]); 6] = [
+                (b"Nats-Stream", self.name.as_bytes()),
                 (b"Nats-Subject", subject),
                 (b"Nats-Sequence", sequence.as_bytes()),
                 (b"Nats-Time-Stamp", shown.as_bytes()),
-            ] {
-                block = with(block, name, value);
-            }
-            if let Some(pending) = pending {
-                block = with(block, b"Nats-Num-Pending", pending.to_string().as_bytes());
-                block = with(block, b"Nats-Last-Sequence", self.last_seq.to_string().as_bytes());
-            }
-            (self.send)(&block, payload);
+                (b"Nats-Num-Pending", pending.as_deref().unwrap_or_default().as_bytes()),
+                (b"Nats-Last-Sequence", last.as_bytes()),
+            ];
+            let count = if pending.is_some() { more.len() } else { more.len() - 2 };
+            (self.send)(&with_all(headers, &more[..count]), payload);
         }
         self.last_seq = seq;
         self.sent_bytes += subject.len() + headers.len() + payload.len();

@@ -66,15 +66,25 @@ pub fn without_any(headers: &[u8], prefixes: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The block with one more header, at its end.
-pub fn with<'a>(headers: Cow<'a, [u8]>, name: &[u8], value: &[u8]) -> Cow<'a, [u8]> {
-    let mut block = if headers.len() > 2 { headers.into_owned() } else { FIRST_LINE.to_vec() };
-    if block.len() > FIRST_LINE.len() {
-        block.truncate(block.len() - 2);
+pub fn with(headers: &[u8], name: &[u8], value: &[u8]) -> Cow<'static, [u8]> {
+    Cow::Owned(with_all(headers, &[(name, value)]))
+}
+
+/// The block with more headers, at its end.
+pub fn with_all(headers: &[u8], more: &[(&[u8], &[u8])]) -> Vec<u8> {
+    // Of an empty block only the first line is left.
+    let (begun, _) = headers.split_at(headers.len().saturating_sub(2));
+    let begun = if begun.is_empty() { FIRST_LINE } else { begun };
+    let more_bytes = more.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+    let mut block = Vec::with_capacity(begun.len() + more_bytes + 2);
+    block.extend_from_slice(begun);
+    for (name, value) in more {
+        for part in [name, &b": "[..], value, b"\r\n"] {
+            block.extend_from_slice(part);
+        }
     }
-    for part in [name, b": ", value, b"\r\n\r\n"] {
-        block.extend_from_slice(part);
-    }
-    Cow::Owned(block)
+    block.extend_from_slice(b"\r\n");
+    block
 }
 
 /// The block as a stream stores it: without a status, and without what other servers added.
@@ -121,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_header_is_added_at_the_end() {
-        let block = with(Cow::Borrowed(b"NATS/1.0\r\nA: 1\r\n\r\n"), b"B", b"2");
+        let block = with(b"NATS/1.0\r\nA: 1\r\n\r\n", b"B", b"2");
         assert_eq!(*block, *b"NATS/1.0\r\nA: 1\r\nB: 2\r\n\r\n");
-        assert_eq!(*with(Cow::Borrowed(b""), b"B", b"2"), *b"NATS/1.0\r\nB: 2\r\n\r\n");
+        assert_eq!(*with(b"", b"B", b"2"), *b"NATS/1.0\r\nB: 2\r\n\r\n");
     }
 
     #[test]

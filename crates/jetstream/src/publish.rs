@@ -260,7 +260,8 @@ impl Proposal<'_> {
                 if is_raised {
                     seconds = policy.marker_ttl_s;
                     let bare = headers::without(std::mem::take(&mut self.headers), b"Nats-TTL");
-                    self.headers = headers::with(bare, b"Nats-TTL", seconds.to_string().as_bytes());
+                    self.headers =
+                        headers::with(&bare, b"Nats-TTL", seconds.to_string().as_bytes());
                 }
                 let ttl_ns = seconds.saturating_mul(NS_PER_S);
                 self.asked.lifetime = Lifetime::Ttl { ttl_ns };

@@ -215,7 +215,7 @@ fn check_schedule(
 /// The header block of a schedule as it is stored: it replaces what its subject holds.
 pub(crate) fn stored(headers: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let has_rollup = find(&headers, b"Nats-Rollup").is_some_and(|rollup| !rollup.is_empty());
-    if has_rollup { headers } else { headers::with(headers, b"Nats-Rollup", b"sub") }
+    if has_rollup { headers } else { headers::with(&headers, b"Nats-Rollup", b"sub") }
 }
 
 /// The subject of the schedule that is over with a message; empty for none.
@@ -243,12 +243,12 @@ pub fn places(headers: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 pub fn fired(schedule: &[u8], subject: &[u8], copied: &[u8], due: &Due) -> Vec<u8> {
     let has = |name: &[u8]| find(schedule, name).filter(|value| !value.is_empty());
     let mut block = Cow::Owned(headers::without_any(copied, &NOT_COPIED));
-    block = headers::with(block, SCHEDULER, subject);
+    block = headers::with(&block, SCHEDULER, subject);
     let next = due.repeats.as_ref().map_or(PURGE, |next| next.as_bytes());
-    block = headers::with(block, NEXT, next);
+    block = headers::with(&block, NEXT, next);
     for (name, from) in [(&b"Nats-TTL"[..], TTL), (b"Nats-Rollup", ROLLUP)] {
         if let Some(value) = has(from) {
-            block = headers::with(block, name, value);
+            block = headers::with(&block, name, value);
         }
     }
     block.into_owned()

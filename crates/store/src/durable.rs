@@ -66,7 +66,7 @@ pub struct Located<F>(Where<F>);
 
 enum Where<F> {
     Waiting(Stored),
-    Written { segment: Segment<F>, offset: u64, seq: u64 },
+    Written { segment: Segment<F>, offset: u64, seq: u64, bytes: u64 },
 }
 
 impl<F: crate::disk::File> Located<F> {
@@ -77,8 +77,8 @@ impl<F: crate::disk::File> Located<F> {
     pub fn read(self) -> Result<Option<Stored>, SegmentError> {
         let stored = match self.0 {
             Where::Waiting(stored) => stored,
-            Where::Written { segment, offset, seq } => {
-                let stored = segment.read(offset)?;
+            Where::Written { segment, offset, seq, bytes } => {
+                let stored = segment.read_sized(offset, bytes)?;
                 if stored.record().sequence != seq {
                     return Err(SegmentError::Damaged { path: segment.path().to_owned(), offset });
                 }
@@ -298,13 +298,15 @@ impl<D: Disk + Clone> Durable<D> {
     /// It was found damaged when the stream was opened.
     pub fn locate(&self, seq: u64) -> Result<Option<Located<D::File>>, SegmentError> {
         let Some(part) = self.part(seq) else { return Ok(None) };
-        let Some(place) = self.state.place(seq) else { return part.lost(seq, &self.folder) };
+        let Some((place, bytes)) = self.state.place_and_bytes(seq) else {
+            return part.lost(seq, &self.folder);
+        };
         let offset = split_place(place).1;
         if offset < part.written
             && let Some(segment) = &part.segment
         {
             let segment = segment.clone();
-            return Ok(Some(Located(Where::Written { segment, offset, seq })));
+            return Ok(Some(Located(Where::Written { segment, offset, seq, bytes })));
         }
         let damaged = || SegmentError::Damaged { path: part.path(&self.folder), offset };
         let stored = part.read_waiting(offset).ok_or_else(damaged)?;

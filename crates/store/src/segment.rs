@@ -37,7 +37,7 @@ const FIELDS_BYTES: usize = 32;
 /// The format that is written, and the only one that is read.
 pub const VERSION: u8 = 1;
 
-/// Read with a head, so that most records take one call (bytes).
+/// Read with a head of which nothing is known, so that most records take one call (bytes).
 const READ_BYTES: usize = 1024;
 
 /// Whose a segment is.
@@ -278,8 +278,21 @@ impl<F: File> Segment<F> {
     /// # Errors
     /// It is damaged, or the disk refused.
     pub fn read(&self, offset: u64) -> Result<Stored, SegmentError> {
+        self.read_first(offset, READ_BYTES)
+    }
+
+    /// As `read`, of a message of this size, as limits count it: one call for most, of no more than
+    /// there is.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_sized(&self, offset: u64, message_bytes: u64) -> Result<Stored, SegmentError> {
+        self.read_first(offset, record::bytes_of(message_bytes))
+    }
+
+    fn read_first(&self, offset: u64, first_bytes: usize) -> Result<Stored, SegmentError> {
         let damaged = || SegmentError::Damaged { path: self.path.to_path_buf(), offset };
-        let mut bytes = self.bytes_at(offset, READ_BYTES)?;
+        let mut bytes = self.bytes_at(offset, first_bytes)?;
         let head = record::head(&bytes, self.seed, offset).ok_or_else(damaged)?;
         let rest = head.record_bytes().saturating_sub(bytes.len());
         if rest > 0 {

@@ -130,6 +130,12 @@ pub(crate) struct Head {
     body_check: u64,
 }
 
+/// The length of most records of messages of this size, as limits count it (bytes).
+pub(crate) fn bytes_of(message_bytes: u64) -> usize {
+    let overhead = Storage::File.message_bytes(b"", &Body::Held { headers: b"", payload: b"" });
+    HEAD_BYTES + (message_bytes.saturating_sub(overhead) as usize).next_multiple_of(ALIGNMENT)
+}
+
 impl Head {
     /// The whole record's length in the file (bytes).
     pub(crate) fn record_bytes(&self) -> usize {

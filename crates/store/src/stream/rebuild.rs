@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::messages::Slot;
-use super::{Content, Lifetime, Limits, Storage, Stream};
+use super::{Lifetime, Limits, Storage, Stream};
 
 /// A message that was found.
 #[derive(Clone, Copy, Debug)]
@@ -97,10 +97,13 @@ impl Stream {
 
     /// Where a file stream's message is.
     pub(crate) fn place(&self, sequence: u64) -> Option<u64> {
-        match self.get(sequence)?.content {
-            Content::Placed(place) => Some(place),
-            Content::Held { .. } => None,
-        }
+        self.place_and_bytes(sequence).map(|(place, _)| place)
+    }
+
+    /// Where a file stream's message is, and its size, as limits count it.
+    pub(crate) fn place_and_bytes(&self, sequence: u64) -> Option<(u64, u64)> {
+        let slot = self.messages.get(sequence).filter(|_| self.storage == Storage::File)?;
+        Some((slot.place, slot.bytes))
     }
 
     /// A file stream's message is somewhere else now.
