@@ -5,7 +5,17 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from tests.jetstream.scripts import API, Step, api, create, headers, update
+from tests.jetstream.scripts import (
+    API,
+    Step,
+    api,
+    create,
+    direct,
+    headers,
+    life,
+    publishing,
+    update,
+)
 
 
 def part(
@@ -384,3 +394,7 @@ def counters(storage: str) -> list[Step]:
         api("STREAM.INFO.T", subjects_filter=">"),
         update("C", subjects=["c.>"], storage=storage),
     ]
+
+
+ALL: Final = (life, publishing, direct, atomic, counters)
+"""Every script, each of a storage."""

@@ -50,16 +50,7 @@ def problems(text: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize(
-    "script",
-    [
-        scripts.life,
-        scripts.publishing,
-        scripts.direct,
-        batch_scripts.atomic,
-        batch_scripts.counters,
-    ],
-)
+@pytest.mark.parametrize("script", batch_scripts.ALL)
 def test_answers_are_as_their_schemas_say(
     target: Target, script: Callable[[str], list[scripts.Step]], tmp_path: Path
 ) -> None:

@@ -68,16 +68,7 @@ def answers(session: Session, steps: list[scripts.Step]) -> list[tuple[str, Answ
 
 
 @pytest.mark.parametrize(("storage", "domain"), [("file", ""), ("memory", ""), ("file", "hub")])
-@pytest.mark.parametrize(
-    "script",
-    [
-        scripts.life,
-        scripts.publishing,
-        scripts.direct,
-        batch_scripts.atomic,
-        batch_scripts.counters,
-    ],
-)
+@pytest.mark.parametrize("script", batch_scripts.ALL)
 def test_both_servers_answer_alike(
     script: Callable[[str], list[scripts.Step]], storage: str, domain: str, tmp_path: Path
 ) -> None:

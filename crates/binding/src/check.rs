@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::StoreError;
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, get_all, module = "keelback._core")]
 pub(crate) struct StoredStream {
     account: String,
@@ -43,7 +43,7 @@ impl From<StreamReport> for StoredStream {
     }
 }
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, get_all, module = "keelback._core")]
 pub(crate) struct StoreReport {
     store: String,
@@ -56,7 +56,7 @@ pub(crate) struct StoreReport {
     damage: Vec<String>,
 }
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyfunction]
 #[pyo3(signature = (directory, *, verify=false, progress=None))]
 pub(crate) fn look_at_store(

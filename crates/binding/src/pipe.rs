@@ -7,7 +7,7 @@ use keelback_reactor::pipe::PipeShared;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct Pipe(pub(crate) Arc<PipeShared>);
 

@@ -26,7 +26,7 @@ use crate::snapshots::{AccountInfo, ConnectionInfo, ConnectionQuery, Subscriptio
 use crate::store::{Store, Streams};
 use crate::{CoreError, StoreError};
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct Plane {
     reactor: Reactor,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::CoreError;
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct StreamTable {
     pub(crate) first_seq: u64,

@@ -91,7 +91,7 @@ impl StoredMessage {
     }
 }
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct Store(pub(crate) Arc<Streams>);
 
@@ -324,7 +324,7 @@ impl Store {
     }
 }
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct Backup(Mutex<streams::Backup<RealDisk>>);
 
@@ -336,7 +336,7 @@ impl Backup {
     }
 }
 
-/// See the stub.
+/// Documented in `_core.pyi`.
 #[pyclass(frozen, module = "keelback._core")]
 pub(crate) struct Restoration {
     inner: Mutex<Option<streams::Restoration<RealDisk>>>,
