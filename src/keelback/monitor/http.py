@@ -142,12 +142,15 @@ class Monitor:
             max_line_size=LINE_BYTES_MAX,
             max_field_size=LINE_BYTES_MAX,
         )
+        # Nothing is awaited before it is kept: where this is cancelled, `stop` closes the socket.
         self._server = await asyncio.get_running_loop().create_server(
             self._http,
             sock=listening,
             ssl=tls,
             ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
+            start_serving=False,
         )
+        await self._server.start_serving()
 
     async def stop(self) -> None:
         """Close the socket and every connection."""
