@@ -280,6 +280,39 @@ PAGES = Workload(
     timed=False,
 )
 
+OPENING = Workload(
+    name="stream-opening",
+    title="opening 10,000,000 messages in 1,000 subjects, beyond an empty store",
+    arguments=("stream-publish", "--subjects", "1000", "--messages", "10000000"),
+    quick=("stream-publish", "--subjects", "1000", "--messages", "300000"),
+    metrics=(
+        ceiling("after kill -9 under load", "killed_ms", 0.5, "ms"),
+        ceiling("cleanly stopped", "clean_ms", 0.5, "ms"),
+        Metric(
+            "cleanly stopped and older than its duplicates", "older_ms", Sense.ABSOLUTE, 50, "ms"
+        ),
+    ),
+    timed=False,
+)
+
+MEMORY = Workload(
+    name="stream-resident",
+    title="10,000,000 messages in 1,000 subjects, beyond an empty store",
+    arguments=OPENING.arguments,
+    quick=OPENING.quick,
+    metrics=(ceiling("resident after three idle minutes", "idle_bytes", 0.5, "B"),),
+    timed=False,
+)
+
+SUBJECTS_MEMORY = Workload(
+    name="stream-resident-subjects",
+    title="1,000,000 messages in as many subjects, beyond an empty store",
+    arguments=("stream-publish", "--subjects", "1000000", "--messages", "1000000"),
+    quick=("stream-publish", "--subjects", "100000", "--messages", "100000"),
+    metrics=MEMORY.metrics,
+    timed=False,
+)
+
 ALWAYS = "streams-always"
 
 STREAMS: tuple[Workload, ...] = (
@@ -306,4 +339,6 @@ STREAMS: tuple[Workload, ...] = (
     gets("subject", "… of the last by subject"),
 )
 
-ALL: tuple[Workload, ...] = (*WORKLOADS, *STREAMS, START, EMBEDDED, POLLING, PAGES)
+STORES = (OPENING, MEMORY, SUBJECTS_MEMORY)
+
+ALL: tuple[Workload, ...] = (*WORKLOADS, *STREAMS, *STORES, START, EMBEDDED, POLLING, PAGES)

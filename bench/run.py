@@ -14,12 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bars import ALL, EMBEDDED, PAGES, POLLING, START, Workload
+from bars import ALL, EMBEDDED, MEMORY, OPENING, PAGES, POLLING, START, SUBJECTS_MEMORY, Workload
 from measure import Plan, Row, embedded_start, measure, start_up
 from plots import write_plots
 from polling import beside_polling, pages
 from report import machine, markdown_table, replace_section, summary, terminal_table, to_json
 from servers import BenchError, Contender, command, raise_descriptor_limit
+from stores import memory, opening
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -99,6 +100,9 @@ def measured(plan: Plan, workload: Workload) -> Row:
         EMBEDDED.name: embedded_start,
         POLLING.name: beside_polling,
         PAGES.name: pages,
+        OPENING.name: opening,
+        MEMORY.name: memory,
+        SUBJECTS_MEMORY.name: memory,
     }
     how = special.get(workload.name, measure)
     row = how(plan, workload, tell)

@@ -62,11 +62,18 @@ class RunningServer:
     """The process that listens: not a wrapper that started it."""
     started_in_s: float
     """From just before exec to the first connection accepted (seconds)."""
+    process: subprocess.Popen[bytes]
+    """What was started."""
 
 
 @contextlib.contextmanager
 def running(
-    contender: Contender, secured: str, directory: Path, options: Sequence[str] = ()
+    contender: Contender,
+    secured: str,
+    directory: Path,
+    options: Sequence[str] = (),
+    *,
+    keeps_store: bool = False,
 ) -> Generator[RunningServer]:
     """A fresh server; it is killed by its process id on the way out.
 
@@ -75,6 +82,7 @@ def running(
         secured: "", "password", "tls", or one of `STREAMS`.
         directory: for its files.
         options: more of its flags.
+        keeps_store: whether what it stored stays.
 
     Raises:
         BenchError: it did not listen in time, or ended; with the end of its log.
@@ -96,11 +104,12 @@ def running(
             raise BenchError(f"{shlex.join(line)}: {error}") from error
         try:
             started_in_s = wait_for_listener(process, port, began, log.fileno())
-            yield RunningServer(port, listening_pid(process.pid, port), started_in_s)
+            yield RunningServer(port, listening_pid(process.pid, port), started_in_s, process)
         finally:
             stop(process)
             # A run of streams leaves hundreds of megabytes.
-            shutil.rmtree(directory / STORE, ignore_errors=True)
+            if not keeps_store:
+                shutil.rmtree(directory / STORE, ignore_errors=True)
 
 
 def wait_for_listener(

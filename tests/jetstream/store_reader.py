@@ -141,7 +141,7 @@ def read_folder(folder: Path, store: bytes, group: int, stream: ReadStream) -> t
     content.number()
     stream.first_seq, stream.last_seq = content.number(), content.number()
     content.take(8 + 8)
-    content.number()
+    content.take(8 + 8)
     content.take(5 * 8 + 2)
     content.text()
     if content.number():
@@ -167,12 +167,11 @@ def read_folder(folder: Path, store: bytes, group: int, stream: ReadStream) -> t
 def records(path: Path, seed: int, end: int) -> Iterator[tuple[int, Stored]]:
     """The records of a segment: up to `end`, or to the index of a sealed one."""
     text = path.read_bytes()
+    index = None
     if not end:
-        magic, *_, end, digest = struct.unpack("<8sIIIIQQ", text[-40:])
-        if magic != b"KBSEGIDX":
-            raise BadStoreError(f"{path}: no trailer")
-        at = len(text) - 40
-        check(text[at : at + 32], seed ^ (at * GOLDEN & MASK), digest, f"{path}: trailer")
+        index = read_index(path, text, seed)
+        end = index.start
+    found: list[tuple[int, int, int, str]] = []
     at = HEADER_BYTES
     while at < end:
         place = seed ^ (at * GOLDEN & MASK)
@@ -186,8 +185,65 @@ def records(path: Path, seed: int, end: int) -> Iterator[tuple[int, Stored]]:
         if flags & ~ERASED:
             raise BadStoreError(f"flags {flags} are beyond this reader")
         rest = Bytes(body[:length])
-        yield seq, Stored(rest.take(subject).decode(), rest.take(headers), rest.rest(), time_ns)
+        stored = Stored(rest.take(subject).decode(), rest.take(headers), rest.rest(), time_ns)
+        found.append((seq, time_ns, at, stored.subject))
+        yield seq, stored
         at += 48 + padded
+    if index is not None and found != index.records:
+        raise BadStoreError(f"{path}: its index is not that of its records")
+
+
+@dataclass
+class Index:
+    """What the end of a sealed segment says."""
+
+    start: int
+    records: list[tuple[int, int, int, str]]
+    """Sequence, time, place and subject of each."""
+
+
+def read_index(path: Path, text: bytes, seed: int) -> Index:
+    """The index of a sealed segment, all of whose blocks are checked."""
+    at = len(text) - 88
+    trailer = Bytes(text[at:])
+    if trailer.take(8) != b"KBSEGIDX":
+        raise BadStoreError(f"{path}: no trailer")
+    counts = [trailer.number(4) for _ in range(4)]
+    start, first, last, first_ns, youngest_ns, mortal_ns, size = (
+        trailer.number() for _ in range(7)
+    )
+    check(text[at : at + 80], seed ^ (at * GOLDEN & MASK), trailer.number(), f"{path}: trailer")
+    sections: list[bytes] = []
+    at = start
+    for length in (counts[0] * 28, counts[1] * 8, counts[2] * 28, counts[3]):
+        section = b""
+        while len(section) < length:
+            block = text[at : at + min(length - len(section), 4088)]
+            digest = int.from_bytes(text[at + len(block) : at + len(block) + 8], "little")
+            check(block, seed ^ (at * GOLDEN & MASK), digest, f"{path}: index at {at}")
+            section += block
+            at += len(block) + 8
+        sections.append(section)
+    places, _, subjects, texts = sections
+    entries = list(struct.iter_unpack("<IIIQQ", subjects))
+    names = [texts[begin : begin + length].decode() for begin, length, *_ in entries]
+    if names != sorted(names):
+        raise BadStoreError(f"{path}: its subjects are in no order")
+    records = [
+        (seq, time_ns, place * 8, names[subject], sized & (1 << 28) - 1)
+        for seq, time_ns, place, sized, subject in struct.iter_unpack("<QQIII", places)
+    ]
+    for name, (_, _, count, first_seq, last_seq) in zip(names, entries, strict=True):
+        of_it = [each[0] for each in records if each[3] == name]
+        if (count, first_seq, last_seq) != (len(of_it), of_it[0], of_it[-1]):
+            raise BadStoreError(f"{path}: {name} is not as its records are")
+    times = [each[1] for each in records]
+    expected = (records[0][0], records[-1][0], times[0], max(times), times[0])
+    if (first, last, first_ns, youngest_ns, mortal_ns) != expected:
+        raise BadStoreError(f"{path}: the trailer is not as its records are")
+    if size != sum(each[4] for each in records):
+        raise BadStoreError(f"{path}: the trailer has another size")
+    return Index(start, [each[:4] for each in records])
 
 
 def live_sequences(

@@ -63,3 +63,22 @@ def test_a_reader_made_from_the_page_finds_what_was_stored(tmp_path: Path) -> No
     segment.write_bytes(text)
     with pytest.raises(BadStoreError):
         read_store(tmp_path / "jetstream")
+
+
+def test_the_index_of_a_segment_that_is_full_is_as_the_page_says(tmp_path: Path) -> None:
+    config = f'jetstream {{ store_dir: "{tmp_path}" }}'
+    expected: dict[int, tuple[str, bytes, bytes]] = {}
+    large = bytes(900_000)
+    with ServerProcess("keelback", config) as server, Session(*server.address) as session:
+        session.ask(*create("S", subjects=["s.>"]))
+        fill(session, expected, 1)
+        for number in range(80):
+            seq = json.loads(session.ask(f"s.{number % 7}", large).payload)["seq"]
+            expected[seq] = (f"s.{number % 7}", b"", large)
+    compare(tmp_path, expected)
+    first, *_ = sorted(tmp_path.glob("jetstream/streams/*/*.segment"))
+    text = bytearray(first.read_bytes())
+    text[-100] ^= 1
+    first.write_bytes(text)
+    with pytest.raises(BadStoreError):
+        read_store(tmp_path / "jetstream")

@@ -320,7 +320,7 @@ impl Store {
     }
 
     fn damage(&self) -> Vec<String> {
-        self.0.damage().to_vec()
+        self.0.damage()
     }
 }
 

@@ -91,8 +91,8 @@ pub struct Streams<D: Disk + Clone> {
     /// Of each account's streams.
     used_by: Mutex<UsageByAccount>,
     failure: Mutex<Failure>,
-    /// What was not as it was written when the store was opened.
-    damage: Vec<String>,
+    /// What is not as it was written, as far as it was read.
+    damage: Mutex<Vec<String>>,
     /// Whether all streams could be opened: the log has what is not in the files of one that could
     /// not.
     may_trim: bool,

@@ -33,10 +33,10 @@ pub struct Found {
 /// A stream that messages are read from.
 pub trait Reader {
     /// Which messages there are.
-    fn stream(&self) -> &Stream;
+    fn stream(&mut self) -> &mut Stream;
 
     /// The message with this sequence; `None` if there is none, or it cannot be read.
-    fn read(&self, seq: u64) -> Option<Found>;
+    fn read(&mut self, seq: u64) -> Option<Found>;
 }
 
 /// What is asked for.
@@ -60,7 +60,7 @@ pub type Send<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
 /// Answers a request to the stream `name`. `key` is the subject behind its name, empty without one.
 /// `bytes_max` is how much one request gets that does not say.
 pub fn answer(
-    reader: &impl Reader,
+    reader: &mut impl Reader,
     name: &str,
     key: &[u8],
     (headers, body): (&[u8], &[u8]),
@@ -163,7 +163,7 @@ impl Request {
 }
 
 struct Answering<'a, R> {
-    reader: &'a R,
+    reader: &'a mut R,
     name: &'a str,
     bytes_max: usize,
     /// Of the message that was sent before.
@@ -180,12 +180,13 @@ impl<R: Reader> Answering<'_, R> {
         let filter = request.next_for.as_bytes();
         let mut pending = if is_batch { stream.count_from(filter, seq) } else { 0 };
         for number in 0..request.batch.max(1) {
+            let stream = self.reader.stream();
             let found = if !request.next_for.is_empty() || (seq > 0 && (is_batch || number > 0)) {
                 stream.next_matching(filter, seq).map(|found| found.seq)
             } else if seq > 0 {
                 Some(seq)
             } else {
-                stream.last_matching(request.last_for.as_bytes()).map(|found| found.seq)
+                stream.last_seq_matching(request.last_for.as_bytes())
             };
             let message = found.and_then(|seq| self.reader.read(seq).map(|message| (seq, message)));
             let Some((found, message)) = message else {

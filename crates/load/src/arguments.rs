@@ -52,7 +52,9 @@ impl Arguments {
 
 fn parsed<T: FromStr>(value: &str, name: &str) -> Result<T, LoadError> {
     // 1_000_000 is easier to read than 1000000.
-    let plain = value.replace('_', "");
+    // Numbers may be written as in a program; what is no number is taken as it is.
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let plain = if is_number { value.replace('_', "") } else { value.to_owned() };
     plain
         .parse()
         .or_else(|_| value.parse())

@@ -14,9 +14,11 @@ mod checkpoint;
 mod compact;
 mod content;
 mod error;
+mod ids;
 mod live;
 mod open;
 mod part;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -40,7 +42,9 @@ pub use compact::{Compacted, Compaction};
 pub use error::{Damage, DamageKind, DurableError};
 
 use content::Obsolete;
+use ids::UnreadIds;
 use part::{Part, place_of, split_place};
+use shelf::Notes;
 
 /// Of a segment, where nothing else is asked for (bytes).
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -101,6 +105,9 @@ pub struct Durable<D: Disk> {
     next_number: u64,
     /// Sequences with an id that is remembered and that no record has.
     unrecorded: BTreeSet<u64>,
+    unread_ids: Option<UnreadIds<D::File>>,
+    /// Damage that was found since it was opened.
+    notes: Notes,
     /// Files that go when the next manifest is safe.
     obsolete: Vec<Obsolete>,
     manifest: Arc<Mutex<Manifest<D>>>,
@@ -120,6 +127,11 @@ impl<D: Disk + Clone> Durable<D> {
     /// What is known of its messages. Where a message is said to be means nothing outside.
     pub fn state(&self) -> &Stream {
         &self.state
+    }
+
+    /// The same, to be asked what may have to be read.
+    pub fn state_mut(&mut self) -> &mut Stream {
+        &mut self.state
     }
 
     /// What `flush` would write (bytes).
@@ -152,10 +164,17 @@ impl<D: Disk + Clone> Durable<D> {
         if self.is_given_up {
             return Err(DurableError::GivenUp);
         }
+        // Of a question that was asked before: whoever asked was told.
+        self.state.take_failure();
+        if let Err(error) = self.reach_ids(entry) {
+            self.is_given_up = true;
+            return Err(error);
+        }
         let effects = match *entry {
             Entry::Store(ref message) => self.store(message)?,
             Entry::Batch(batch) => {
                 let effects = self.store_batch(batch)?;
+                self.check_read()?;
                 self.applied = behind;
                 return Ok(effects);
             }
@@ -170,9 +189,17 @@ impl<D: Disk + Clone> Durable<D> {
             }
             _ => self.state.apply(entry),
         };
-        self.account(&effects.removed)?;
+        self.check_read()?;
+        self.note_removed(&effects.removed);
         self.applied = behind;
         Ok(effects)
+    }
+
+    /// What an entry did is right if all that it is about could be read.
+    fn check_read(&mut self) -> Result<(), DurableError> {
+        let Some(why) = self.state.take_failure() else { return Ok(()) };
+        self.is_given_up = true;
+        Err(DurableError::Unread(why))
     }
 
     fn store(&mut self, message: &Message<'_>) -> Result<Effects, DurableError> {
@@ -198,12 +225,18 @@ impl<D: Disk + Clone> Durable<D> {
         };
         let (header_bytes, payload_bytes) = (headers.len() as u32, payload.len() as u32);
         let body = Body::Placed { header_bytes, payload_bytes, place };
+        let begins = number == self.next_number;
+        if begins {
+            self.state.begin_span(record.sequence);
+        }
         let effects = self.state.apply(&Entry::Store(Message { body, ..*message }));
         if let Outcome::Stored { seq } = effects.outcome {
             if seq != record.sequence {
                 return Err(self.broken("a message has another sequence than its record"));
             }
             self.append(number, &record);
+        } else if begins {
+            self.state.end_span(record.sequence);
         }
         Ok(effects)
     }
@@ -219,7 +252,7 @@ impl<D: Disk + Clone> Durable<D> {
             if !matches!(effects.outcome, Outcome::Stored { .. }) {
                 return Err(self.broken("a batch was stored in part"));
             }
-            self.account(&effects.removed)?;
+            self.note_removed(&effects.removed);
             all.outcome = effects.outcome;
             all.removed.extend(effects.removed);
         }
@@ -250,57 +283,43 @@ impl<D: Disk + Clone> Durable<D> {
         }
     }
 
-    /// Counts what was removed where it stood.
-    fn account(&mut self, removed: &Removed) -> Result<(), DurableError> {
+    /// Takes note of the segments that messages were removed from.
+    fn note_removed(&mut self, removed: &Removed) {
         let first_seq = self.state.first_seq();
-        let mut touched = BTreeSet::new();
         for range in &removed.ranges {
             let from = self.parts.partition_point(|part| part.last_seq < *range.start());
-            for at in from..self.parts.len() {
-                let part = &mut self.parts[at];
+            for part in &mut self.parts[from..] {
                 if part.first_seq > *range.end() {
                     break;
                 }
                 // Of what is gone from the front the manifest's first sequence tells.
                 part.is_dirty |= *range.end() >= first_seq;
-                touched.insert(at);
             }
         }
-        touched.retain(|&at| !self.parts[at].is_absent);
-        if touched.len() == 1
-            && let Some(part) = touched.first().map(|&at| &mut self.parts[at])
-        {
-            let live = part.live.checked_sub(removed.messages);
-            let bytes = part.live_bytes.checked_sub(removed.bytes);
-            let (Some(live), Some(bytes)) = (live, bytes) else {
-                return Err(self.broken("more was removed from a segment than it held"));
-            };
-            (part.live, part.live_bytes) = (live, bytes);
-            return Ok(());
-        }
-        for at in touched {
-            self.parts[at].count(&self.state);
-        }
-        Ok(())
     }
 
     /// Reads and checks a message.
     ///
     /// # Errors
     /// It is damaged, or the disk refused.
-    pub fn read(&self, seq: u64) -> Result<Option<Stored>, SegmentError> {
-        self.locate(seq)?.map_or(Ok(None), Located::read)
+    pub fn read(&mut self, seq: u64) -> Result<Option<Stored>, SegmentError> {
+        let read = self.locate(seq)?.map_or(Ok(None), Located::read);
+        if let Err(SegmentError::Damaged { path, offset }) = &read {
+            let (path, offset) = (path.clone(), *offset);
+            let kind = DamageKind::Record { sequences: seq..=seq };
+            self.notes.add(Damage { path, offset, kind });
+        }
+        read
     }
 
     /// Where a message is, so that it can be read without the lock; `None` where there is none.
     ///
     /// # Errors
     /// It was found damaged when the stream was opened.
-    pub fn locate(&self, seq: u64) -> Result<Option<Located<D::File>>, SegmentError> {
+    pub fn locate(&mut self, seq: u64) -> Result<Option<Located<D::File>>, SegmentError> {
+        let found = self.ask(|state| state.place_and_bytes(seq))?;
         let Some(part) = self.part(seq) else { return Ok(None) };
-        let Some((place, bytes)) = self.state.place_and_bytes(seq) else {
-            return part.lost(seq, &self.folder);
-        };
+        let Some((place, bytes)) = found else { return part.lost(seq, &self.folder) };
         let offset = split_place(place).1;
         if offset < part.written
             && let Some(segment) = &part.segment
@@ -361,7 +380,7 @@ impl<D: Disk + Clone> Durable<D> {
         if self.is_given_up {
             return Err(DurableError::GivenUp);
         }
-        let Some(place) = self.state.place(seq) else { return Ok(false) };
+        let Some(place) = self.ask(|state| state.place(seq))? else { return Ok(false) };
         let Some(at) = self.part_at(seq) else { return Ok(false) };
         if let Some(running) = &mut self.compaction {
             running.erased.push(seq);
@@ -421,7 +440,8 @@ impl<D: Disk + Clone> Durable<D> {
     /// Ids of messages that are no longer live are remembered, though their records go.
     fn keep_ids(&mut self, sequences: RangeInclusive<u64>) {
         let ids = self.state.ids(sequences).map(|(seq, ..)| seq);
-        let gone = ids.filter(|&seq| self.state.place(seq).is_none());
+        let ids: Vec<u64> = ids.collect();
+        let gone = ids.into_iter().filter(|&seq| self.state.place(seq).is_none());
         self.unrecorded.extend(gone);
     }
 }

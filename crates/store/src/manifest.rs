@@ -24,7 +24,7 @@ const FILES: [&str; 2] = ["manifest.1", "manifest.2"];
 const BESIDE: &str = "manifest.new";
 
 /// The format that is written, and the only one that is read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// The longest content (bytes): far above what a store of a hundred thousand streams remembers.
 const CONTENT_BYTES_MAX: usize = 1 << 30;

@@ -18,7 +18,7 @@ const BESIDE: &str = "store.new";
 const LOCK: &str = "lock";
 
 /// The format that is written, and the only one that is read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// What keeps a store from being opened.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use crate::disk::{Disk, File, read_up_to};
 use crate::header_block::{self, BLOCK_BYTES};
 
 pub(crate) use index::Builder;
-pub use index::{Index, Place, SubjectEntry};
+pub use index::{Contents, Index, Place, SubjectEntry, Summary};
 pub use record::Record;
 
 /// Where the records of a segment begin (bytes).
@@ -35,7 +35,7 @@ const NAME: [u8; 7] = *b"KBSEG\0\0";
 const FIELDS_BYTES: usize = 32;
 
 /// The format that is written, and the only one that is read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Read with a head of which nothing is known, so that most records take one call (bytes).
 const READ_BYTES: usize = 1024;
@@ -101,6 +101,11 @@ pub enum SegmentError {
         /// Which file.
         path: PathBuf,
     },
+    /// What a segment held was not read again.
+    Unread {
+        /// Why.
+        why: String,
+    },
     /// The record there is not as it was written.
     Damaged {
         /// Which file.
@@ -120,6 +125,7 @@ impl fmt::Display for SegmentError {
             Self::NotThis { path } => {
                 write!(formatter, "{}: no segment of this stream, or damaged", path.display())
             }
+            Self::Unread { why } => formatter.write_str(why),
             Self::Damaged { path, offset } => {
                 write!(formatter, "{}: the record at {offset} is damaged", path.display())
             }
@@ -404,15 +410,32 @@ impl<F: File> Segment<F> {
         read_up_to(&*self.file, offset, bytes).map_err(|error| self.refused(error))
     }
 
+    /// What a sealed segment says of its records without naming them; `None` if that does not check.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn contents(&self) -> Result<Option<Contents>, SegmentError> {
+        let Some((trailer, at)) = self.trailer()? else { return Ok(None) };
+        let start = trailer.subjects_at();
+        let Some(bytes) = at.checked_sub(start) else { return Ok(None) };
+        let encoded = self.bytes_at(start, bytes as usize)?;
+        Ok(Contents::decode(&encoded, &trailer, self.seed))
+    }
+
     /// Reads the index at the end of the file, and where it begins; `None` if it does not check.
     fn read_index(&self) -> Result<Option<(Index, u64)>, SegmentError> {
-        let bytes = self.file.bytes().map_err(|error| self.refused(error))?;
-        let Some(at) = bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
-        let trailer = self.bytes_at(at, TRAILER_BYTES)?;
-        let Some(trailer) = Trailer::decode(&trailer, self.seed, at) else { return Ok(None) };
+        let Some((trailer, at)) = self.trailer()? else { return Ok(None) };
         let encoded = self.bytes_at(trailer.start, (at - trailer.start) as usize)?;
         let index = Index::decode(&encoded, &trailer, self.seed);
         Ok(index.map(|index| (index, trailer.start)))
+    }
+
+    /// Reads the trailer of the index, and where that stands; `None` if it does not check.
+    fn trailer(&self) -> Result<Option<(Trailer, u64)>, SegmentError> {
+        let bytes = self.file.bytes().map_err(|error| self.refused(error))?;
+        let Some(at) = bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
+        let trailer = self.bytes_at(at, TRAILER_BYTES)?;
+        Ok(Trailer::decode(&trailer, self.seed, at).map(|trailer| (trailer, at)))
     }
 
     /// Reads the records themselves, up to `end` or as far as there are any.

@@ -25,7 +25,9 @@ mod limits;
 mod messages;
 mod order;
 mod query;
+mod reach;
 mod rebuild;
+mod spans;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use arena::Arena;
 use deadlines::Deadlines;
 use duplicates::Duplicates;
 use messages::{MESSAGE_BYTES_MAX, Messages, Slot};
+use spans::Spans;
 use subjects::Subjects;
 use texts::TEXT_BYTES_MAX;
 
@@ -49,6 +52,7 @@ pub use entry::{
 };
 pub use query::{Content, State, Stored, TooMany};
 pub(crate) use rebuild::{Kept, Rebuild};
+pub(crate) use spans::{Cold, Loaded, Source};
 
 /// The last sequence that a message may get; one more is still a number.
 pub const SEQUENCE_MAX: u64 = u64::MAX - 1;
@@ -93,6 +97,9 @@ pub struct Stream {
     last_msg_id: Vec<u8>,
     /// All before it never expire by age.
     age_checked_seq: u64,
+    spans: Spans,
+    /// Why messages that are not here could not be read.
+    failure: Option<String>,
 }
 
 impl Stream {
@@ -117,6 +124,8 @@ impl Stream {
             last_time_ns: None,
             last_msg_id: Vec::new(),
             age_checked_seq: 0,
+            spans: Spans::default(),
+            failure: None,
         }
     }
 
@@ -158,7 +167,7 @@ impl Stream {
         }
         let seq = self.last_seq + 1;
         let place = self.keep(seq, &message.body);
-        let subject = self.subjects.add(message.subject, seq);
+        let subject = self.subjects.add(message.subject, seq, |seq| self.spans.is_cold(seq));
         let time_ns = message.time_ns;
         let flags = flags_of(message.lifetime, message.is_marker);
         self.messages.push(seq, &Slot { time_ns, place, subject, bytes, flags });
@@ -166,6 +175,7 @@ impl Stream {
             self.deadlines.add(time_ns.saturating_add(ttl_ns), seq);
         }
         self.bytes += bytes;
+        self.spans.add(bytes);
         self.advance(seq, time_ns, message.msg_id);
         self.enforce_subject(subject, removed);
         self.enforce_stream(removed);
@@ -210,21 +220,22 @@ impl Stream {
     }
 
     /// Why a message may not be stored.
-    fn refusal(&self, message: &Message<'_>, bytes: u64) -> Option<Refusal> {
+    fn refusal(&mut self, message: &Message<'_>, bytes: u64) -> Option<Refusal> {
         if bytes > MESSAGE_BYTES_MAX || message.subject.len() > TEXT_BYTES_MAX {
             return Some(Refusal::MessageTooLarge);
         }
         if self.last_seq >= SEQUENCE_MAX {
             return Some(Refusal::NoSequenceLeft);
         }
-        let limits = &self.limits;
+        let limits = self.limits;
         if limits.discard == Discard::Old {
             return None;
         }
-        let subject = self.subjects.find(message.subject).map(|id| self.subjects.get(id));
+        let subject = self.subjects.find(message.subject);
         // Of a full subject the oldest message will go: it makes room for this one.
-        let replaced = subject.filter(|subject| {
-            limits.msgs_per_subject_max > 0 && subject.count >= limits.msgs_per_subject_max
+        let replaced = subject.filter(|&subject| {
+            let count = self.subjects.get(subject).count;
+            limits.msgs_per_subject_max > 0 && count >= limits.msgs_per_subject_max
         });
         let is_refused_per_subject =
             limits.discard == Discard::NewPerSubject && message.rollup == Rollup::None;
@@ -236,7 +247,10 @@ impl Stream {
             return Some(Refusal::MsgsMax);
         }
         if limits.bytes_max > 0 && self.bytes + bytes > limits.bytes_max {
-            let replaced = replaced.and_then(|subject| self.messages.get(subject.first));
+            let replaced = replaced.and_then(|subject| {
+                let seq = self.first_of(subject)?;
+                self.slot(seq)
+            });
             if replaced.is_none_or(|replaced| replaced.bytes < bytes) {
                 return Some(Refusal::BytesMax);
             }
@@ -287,9 +301,10 @@ impl Stream {
         match rollup {
             Rollup::None => {}
             Rollup::Subject => {
-                while self.subjects.get(subject).first < seq {
-                    self.take(self.subjects.get(subject).first, removed);
-                }
+                while let Some(first) = self.first_of(subject)
+                    && first < seq
+                    && self.take(first, removed)
+                {}
             }
             Rollup::All => self.purge_below(seq, removed),
         }
@@ -321,6 +336,7 @@ impl Stream {
         self.subjects.clear();
         self.arena.clear();
         self.deadlines.clear();
+        self.spans.clear();
         self.bytes = 0;
         self.first_seq = self.last_seq + 1;
     }
@@ -328,9 +344,10 @@ impl Stream {
     fn purge_below(&mut self, below_seq: u64, removed: &mut Removed) {
         let mut gone = Removed::default();
         let below_seq = below_seq + u64::from(planted::is(Bug::PurgeTakesOneMore));
-        while let Some(seq) = self.messages.first().filter(|&seq| seq < below_seq) {
-            self.take(seq, &mut gone);
-        }
+        while let Some(seq) = self.first_live()
+            && seq < below_seq
+            && self.take(seq, &mut gone)
+        {}
         let Some(first) = gone.ranges.first() else { return };
         // Where gaps were is nothing left either.
         removed.add_range(*first.start()..=below_seq - 1);
@@ -339,6 +356,12 @@ impl Stream {
     }
 
     fn purge_matching(&mut self, purge: Purge<'_>, removed: &mut Removed) {
+        if self.has_cold() {
+            let matching: Vec<u32> = self.subjects.matching(purge.filter).collect();
+            for subject in matching {
+                self.reach_all(subject);
+            }
+        }
         let is_live = |seq| self.messages.contains(seq);
         let matching = self.subjects.matching(purge.filter).map(|id| self.subjects.get(id));
         let mut due: Vec<u64> = matching.flat_map(|subject| subject.sequences(is_live)).collect();
@@ -358,9 +381,9 @@ impl Stream {
         {
             self.expire_by_age(oldest_ns, removed, &mut expiring);
         }
-        let due = self.deadlines.take_due(now_ns, |seq| self.messages.contains(seq));
-        for (seq, end_ns) in due {
-            if !self.end(seq, removed, &mut expiring) {
+        for (seq, end_ns) in self.deadlines.take_due(now_ns) {
+            self.reach(seq);
+            if self.messages.contains(seq) && !self.end(seq, removed, &mut expiring) {
                 self.deadlines.put_back(end_ns, seq);
             }
         }
@@ -373,8 +396,17 @@ impl Stream {
     fn expire_by_age(&mut self, oldest_ns: u64, removed: &mut Removed, expiring: &mut Vec<u64>) {
         let mut from = self.age_checked_seq;
         loop {
-            let next = self.messages.iter_from(from).next();
-            let Some((seq, slot)) = next else { return };
+            // A span that is cold tells without being read when the first of it is due.
+            let cold = self.spans.cold_from(from).next().map(|(_, cold)| cold);
+            let mortal_ns = cold.and_then(|cold| Some((cold.first_seq, cold.mortal_ns?)));
+            if let Some((first_seq, mortal_ns)) = mortal_ns
+                && mortal_ns > oldest_ns
+                && self.messages.next(from).is_none_or(|seq| first_seq < seq)
+            {
+                return;
+            }
+            let Some(seq) = self.next_live(from) else { return };
+            let Some(slot) = self.messages.get(seq) else { return };
             let is_exempt = slot.is(Slot::NEVER_EXPIRES) && !planted::is(Bug::NeverExpiresIgnored);
             if !is_exempt && slot.time_ns > oldest_ns {
                 return;
@@ -391,6 +423,7 @@ impl Stream {
 
     /// Ends a message that is due; false if a marker is to do so.
     fn end(&mut self, seq: u64, removed: &mut Removed, expiring: &mut Vec<u64>) -> bool {
+        self.reach(seq);
         let needs_marker = self.limits.marks_expiry
             && self.messages.get(seq).is_some_and(|slot| {
                 !slot.is(Slot::IS_MARKER) && self.subjects.get(slot.subject).count == 1
@@ -418,9 +451,11 @@ impl Stream {
 
     fn enforce_subject(&mut self, subject: u32, removed: &mut Removed) {
         let max = self.limits.msgs_per_subject_max;
-        while max > 0 && self.subjects.get(subject).count > max {
-            self.take(self.subjects.get(subject).first, removed);
-        }
+        while max > 0
+            && self.subjects.get(subject).count > max
+            && let Some(first) = self.first_of(subject)
+            && self.take(first, removed)
+        {}
     }
 
     fn enforce_stream(&mut self, removed: &mut Removed) {
@@ -433,19 +468,42 @@ impl Stream {
                 || (bytes_max > 0 && stream.bytes > bytes_max)
         };
         while is_over(self)
-            && let Some(seq) = self.messages.first()
-        {
-            self.take(seq, removed);
-        }
+            && let Some(seq) = self.first_live()
+            && self.take(seq, removed)
+        {}
     }
 
-    /// Takes a message out, wherever it is known.
-    fn take(&mut self, seq: u64, removed: &mut Removed) {
-        let Some(slot) = self.messages.remove(seq) else { return };
+    /// What is known of a message.
+    fn slot(&mut self, seq: u64) -> Option<Slot> {
+        self.reach(seq);
+        self.messages.get(seq)
+    }
+
+    /// The first message of a subject.
+    fn first_of(&mut self, subject: u32) -> Option<u64> {
+        self.know_first(subject).then(|| self.subjects.get(subject).first)
+    }
+
+    /// Takes a message out, wherever it is known; says whether there was one.
+    fn take(&mut self, seq: u64, removed: &mut Removed) -> bool {
+        let Some(slot) = self.slot(seq) else { return false };
+        // When its last message goes, its first may be what is left.
+        if self.subjects.get(slot.subject).last == seq && !self.know_first(slot.subject) {
+            return false;
+        }
+        self.messages.remove(seq);
+        if !self.spans.remove(seq, slot.bytes) {
+            self.fail("more was removed from a segment than it held");
+        }
         let messages = &mut self.messages;
-        self.subjects.remove(slot.subject, seq, |seq| messages.contains(seq));
+        let is_live = |seq| messages.contains(seq);
+        if self.subjects.remove(slot.subject, seq, is_live, &self.spans) {
+            self.find_last(slot.subject, seq);
+        }
+        let messages = &mut self.messages;
         if slot.is(Slot::HAS_TTL) {
-            self.deadlines.forget(|seq| messages.contains(seq));
+            let is_cold = |seq| self.spans.is_cold(seq);
+            self.deadlines.forget(|seq| messages.contains(seq) || is_cold(seq));
         }
         if self.storage == Storage::Memory {
             let is_at = |seq, place| messages.get(seq).is_some_and(|slot| slot.place == place);
@@ -457,10 +515,16 @@ impl Stream {
         }
         self.bytes -= slot.bytes;
         removed.add(seq, slot.bytes);
+        true
+    }
+
+    /// What must hold does not.
+    fn fail(&mut self, what: &str) {
+        self.failure.get_or_insert_with(|| what.to_owned());
     }
 
     fn settle(&mut self) {
-        match self.messages.first() {
+        match self.first_live() {
             Some(seq) => self.first_seq = seq,
             // A stream to which nothing has happened shows no first sequence.
             None if self.first_seq == 0 && self.last_seq == 0 => {}

@@ -101,9 +101,8 @@ fn messages<D: Disk + Clone>(
     from: u64,
     last: u64,
 ) -> Result<Vec<FoundMessage>, CallError> {
-    let kept = running.kept();
-    let seqs = kept.stream().messages_from(from).map(|stored| stored.seq);
-    let seqs: Vec<u64> = seqs.take_while(|&seq| seq <= last).take(MESSAGES_AT_ONCE).collect();
+    let mut kept = running.kept();
+    let seqs = kept.ask(|stream| stream.sequences(from..=last, MESSAGES_AT_ONCE))?;
     let mut found = Vec::new();
     for seq in seqs {
         let message = kept.read(seq)?;

@@ -27,6 +27,9 @@ use crate::log::Level;
 use crate::proposals::{Origin, Proposals, Proposer};
 use crate::receiver::{Receiver, Subscribed};
 
+/// More damage is told in the log alone, as that which is known (count).
+const DAMAGE_MAX: usize = 1000;
+
 /// Why a call was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
@@ -315,13 +318,13 @@ impl<D: Disk + Clone> Streams<D> {
     /// Sequences between the first and the last without a message: the first ranges of them.
     ///
     /// # Errors
-    /// There is no such stream.
+    /// There is no such stream, or what it holds cannot be read.
     pub fn deleted(
         &self,
         name: Name<'_>,
         ranges_max: usize,
     ) -> Result<Vec<RangeInclusive<u64>>, CallError> {
-        Ok(self.running(name)?.kept().stream().deleted(ranges_max))
+        self.running(name)?.kept().ask(|stream| stream.deleted(ranges_max))
     }
 
     /// How many subjects match, and some of them with their messages (count), in their order.
@@ -366,8 +369,8 @@ impl<D: Disk + Clone> Streams<D> {
         filter: &[u8],
     ) -> Result<Option<FoundMessage>, CallError> {
         let running = self.running(name)?;
-        let kept = running.kept();
-        let found = kept.stream().last_matching(filter).map(|found| found.seq);
+        let mut kept = running.kept();
+        let found = kept.stream().last_seq_matching(filter);
         found.map_or(Ok(None), |seq| kept.read(seq))
     }
 
@@ -383,10 +386,12 @@ impl<D: Disk + Clone> Streams<D> {
         time_ns: Option<u64>,
     ) -> Result<Option<FoundMessage>, CallError> {
         let running = self.running(name)?;
-        let kept = running.kept();
-        let by_time = time_ns.map_or(0, |time_ns| kept.stream().seq_at(time_ns));
-        let found = kept.stream().next_matching(filter, seq.max(by_time)).map(|found| found.seq);
-        found.map_or(Ok(None), |seq| kept.read(seq))
+        let mut kept = running.kept();
+        let found = kept.ask(|stream| {
+            let by_time = time_ns.map_or(0, |time_ns| stream.seq_at(time_ns));
+            stream.next_matching(filter, seq.max(by_time)).map(|found| found.seq)
+        });
+        found?.map_or(Ok(None), |seq| kept.read(seq))
     }
 
     /// Bytes that the streams of an account hold in memory and in files.
@@ -418,9 +423,18 @@ impl<D: Disk + Clone> Streams<D> {
         lock(&self.failure).why.clone()
     }
 
-    /// What was not as it was written when the store was opened.
-    pub fn damage(&self) -> &[String] {
-        &self.damage
+    /// What is not as it was written, as far as it was read.
+    pub fn damage(&self) -> Vec<String> {
+        lock(&self.damage).clone()
+    }
+
+    /// Tells of damage, once.
+    pub(super) fn note_damage(&self, what: String) {
+        let mut damage = lock(&self.damage);
+        if damage.len() < DAMAGE_MAX && !damage.contains(&what) {
+            self.hub.log.write(Level::Error, &format!("JetStream: damage in the store: {what}"));
+            damage.push(what);
+        }
     }
 
     /// Applies an entry to a stream, when it is safe.

@@ -82,7 +82,7 @@ impl Again {
 
 impl<D: Disk + Clone> Kept<D> {
     /// The last sequence and the total of a subject.
-    fn total(&self, subject: &[u8]) -> Result<(u64, BigInt), Refused> {
+    fn total(&mut self, subject: &[u8]) -> Result<(u64, BigInt), Refused> {
         let Some(seq) = self.stream().last_seq_matching(subject) else {
             return Ok((0, BigInt::default()));
         };
@@ -118,7 +118,7 @@ impl<D: Disk + Clone> Running<D> {
         subject: &[u8],
         increment: &BigInt,
     ) -> Result<(Conditions<'static>, BigInt), Refused> {
-        let kept = self.kept();
+        let mut kept = self.kept();
         let mut counting = lock(&self.counting);
         if counting.in_flight.is_empty() {
             counting.begin(kept.stream());

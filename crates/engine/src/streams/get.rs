@@ -14,11 +14,11 @@ use crate::worker::Worker;
 pub(super) struct GetReceiver<D: Disk + Clone>(pub(super) Arc<Running<D>>);
 
 impl<D: Disk + Clone> Reader for Kept<D> {
-    fn stream(&self) -> &Stream {
-        Self::stream(self)
+    fn stream(&mut self) -> &mut Stream {
+        self.stream_mut()
     }
 
-    fn read(&self, seq: u64) -> Option<Found> {
+    fn read(&mut self, seq: u64) -> Option<Found> {
         let found = Self::read(self, seq).ok().flatten()?;
         let super::FoundMessage { subject, headers, payload, time_ns, .. } = found;
         Some(Found { subject, headers, payload, time_ns })
@@ -32,12 +32,15 @@ impl<D: Disk + Clone> Receiver for GetReceiver<D> {
         let bytes_max = worker.settings.limits.pending_bytes_max;
         for message in received.iter().filter(|message| !message.reply.is_empty()) {
             let asked = (message.headers, message.payload);
-            let kept = running.kept();
+            let mut kept = running.kept();
             let send = &mut |headers: &[u8], payload: &[u8]| {
                 let answer = Message { reply: b"", headers, payload };
                 worker.answer_later(&running.account, message.reply, &answer);
             };
-            direct::answer(&*kept, &running.name, key.unwrap_or_default(), asked, bytes_max, send);
+            let key = key.unwrap_or_default();
+            direct::answer(&mut *kept, &running.name, key, asked, bytes_max, send);
+            // What could not be read is told by whoever tends the stream.
+            let _ = kept.ask(|_| ());
         }
     }
 }

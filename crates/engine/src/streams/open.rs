@@ -97,7 +97,7 @@ impl<D: Disk + Clone> Streams<D> {
             used,
             used_by: Mutex::new(used_by),
             failure: Mutex::default(),
-            damage,
+            damage: Mutex::new(damage),
             may_trim,
             root: Mutex::new(Some(root)),
         }))

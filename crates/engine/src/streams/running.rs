@@ -68,6 +68,28 @@ impl<D: Disk + Clone> Kept<D> {
         }
     }
 
+    /// Which messages there are, to be asked what may have to be read.
+    pub(super) fn stream_mut(&mut self) -> &mut Stream {
+        match self {
+            Self::Memory(stream) => stream,
+            Self::Files(files) => files.durable.state_mut(),
+        }
+    }
+
+    /// Asks which messages there are.
+    ///
+    /// # Errors
+    /// What the answer needs cannot be read.
+    pub(super) fn ask<T>(
+        &mut self,
+        question: impl FnOnce(&mut Stream) -> T,
+    ) -> Result<T, CallError> {
+        match self {
+            Self::Memory(stream) => Ok(question(stream)),
+            Self::Files(files) => files.durable.ask(question).map_err(CallError::failed),
+        }
+    }
+
     /// Why it takes no messages; `None` while it does.
     pub(super) fn failure(&self) -> Option<&'static str> {
         match self {
@@ -77,7 +99,7 @@ impl<D: Disk + Clone> Kept<D> {
     }
 
     /// Reads a message.
-    pub(super) fn read(&self, seq: u64) -> Result<Option<FoundMessage>, CallError> {
+    pub(super) fn read(&mut self, seq: u64) -> Result<Option<FoundMessage>, CallError> {
         match self {
             Self::Memory(stream) => Ok(stream.get(seq).map(|stored| {
                 let (headers, payload) = match stored.content {

@@ -140,7 +140,7 @@ impl<D: Disk + Clone> Streams<D> {
         (at_ns, now_ns): (u64, u64),
     ) {
         let found = {
-            let kept = running.kept();
+            let mut kept = running.kept();
             let is_last = kept.stream().last_seq_matching(subject) == Some(seq);
             if is_last { kept.read(seq).ok().flatten() } else { None }
         };
@@ -220,7 +220,7 @@ fn make<D: Disk + Clone>(
     let due = schedule::due(&found.headers, at_ns, now_ns).ok()??;
     let (target, source) = schedule::places(&found.headers)?;
     let copied = source.and_then(|source| {
-        let kept = running.kept();
+        let mut kept = running.kept();
         let seq = kept.stream().last_seq_matching(source)?;
         kept.read(seq).ok().flatten()
     });
@@ -256,7 +256,7 @@ fn load<D: Disk + Clone>(running: &Running<D>, now_ns: u64) {
 }
 
 fn last<D: Disk + Clone>(running: &Running<D>, subject: &[u8]) -> Option<FoundMessage> {
-    let kept = running.kept();
+    let mut kept = running.kept();
     let seq = kept.stream().last_seq_matching(subject)?;
     kept.read(seq).ok().flatten()
 }

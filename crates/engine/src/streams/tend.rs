@@ -22,6 +22,9 @@ const IDLE_NS: u64 = 5_000_000_000;
 /// On a full disk it is tried so often to have room again.
 const FULL_NS: u64 = 500_000_000;
 
+/// Messages in files that nobody asked for twice as long need not be in memory.
+const IDLE_MESSAGES_NS: u64 = 10_000_000_000;
+
 /// More are left to the next time: a stream must not keep the others waiting.
 const COMPACTIONS_A_TURN: usize = 8;
 
@@ -35,13 +38,17 @@ pub(super) struct Tended {
     trimmed: Position,
     /// When the disk was full it was last trimmed then.
     made_room_ns: u64,
+    /// When messages that nobody asks for were last looked for.
+    swept_ns: u64,
 }
 
 impl<D: Disk + Clone> Streams<D> {
     /// Does what is due at this time. Called by one thread, a few times a second.
     pub fn tend(&self, now_ns: u64) {
+        let sweeps = self.sweeps(now_ns);
         for running in self.all() {
             self.expire(&running, now_ns);
+            self.look_after(&running, sweeps);
             self.fire_due(&running, now_ns);
             running.give_up_batches(&self.hub, now_ns);
             running.forget_due_fast(now_ns);
@@ -77,6 +84,39 @@ impl<D: Disk + Clone> Streams<D> {
         must
     }
 
+    /// Whether it is time to look for messages that nobody asks for.
+    fn sweeps(&self, now_ns: u64) -> bool {
+        let mut tended = lock(&self.tended);
+        let is_due = now_ns.saturating_sub(tended.swept_ns) >= IDLE_MESSAGES_NS;
+        if is_due {
+            tended.swept_ns = now_ns;
+        }
+        is_due
+    }
+
+    /// Tells of damage that was found since, and lets messages go that nobody asks for.
+    fn look_after(&self, running: &Running<D>, sweeps: bool) {
+        let (damage, idle, rests) = match &mut *running.kept() {
+            Kept::Memory(_) => return,
+            Kept::Files(files) => {
+                let idle = if sweeps { files.durable.sweep() } else { Vec::new() };
+                (files.durable.take_damage(), idle, sweeps && files.durable.has_unsealed())
+            }
+        };
+        if rests {
+            self.checkpoint(running, false);
+        }
+        for damage in damage {
+            self.note_damage(format!("{}: {damage}", running.name));
+        }
+        for first_seq in idle {
+            // One segment at a time: messages go on.
+            if let Kept::Files(files) = &mut *running.kept() {
+                files.durable.cool(first_seq);
+            }
+        }
+    }
+
     fn expire(&self, running: &Arc<Running<D>>, now_ns: u64) {
         let is_due = running.kept().stream().next_expiry_ns().is_some_and(|due| due <= now_ns);
         if is_due {
@@ -90,8 +130,9 @@ impl<D: Disk + Clone> Streams<D> {
 
     /// Puts a marker in the place of a message that is due, the last of its subject.
     fn mark_expiry(&self, running: &Arc<Running<D>>, seq: u64, now_ns: u64) {
-        let found = running.kept().stream().get(seq).map(|stored| stored.subject.to_vec());
-        let Some(subject) = found else { return };
+        let found =
+            running.kept().ask(|stream| stream.get(seq).map(|stored| stored.subject.to_vec()));
+        let Ok(Some(subject)) = found else { return };
         let ttl_s = running.policy().marker_ttl_s;
         let headers = publish::marker_headers(ttl_s);
         let marker = Message {
@@ -202,7 +243,11 @@ impl<D: Disk + Clone> Streams<D> {
     /// Says whether the disk had room for it.
     fn write(&self, running: &Running<D>, is_closing: bool) -> bool {
         let begun = match &mut *running.kept() {
-            Kept::Files(files) if files.is_dirty() || files.durable.has_obsolete() => {
+            Kept::Files(files)
+                if files.is_dirty()
+                    || files.durable.has_obsolete()
+                    || files.durable.has_unsealed() =>
+            {
                 files.durable.begin_checkpoint(is_closing)
             }
             _ => return true,

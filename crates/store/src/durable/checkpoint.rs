@@ -12,10 +12,18 @@ use super::{Durable, DurableError};
 use crate::disk::{Disk, File};
 use crate::log::Position;
 use crate::manifest::{Manifest, ManifestError};
-use crate::segment::Segment;
+use crate::segment::{RECORDS_AT, Segment};
 
 /// An empty segment of so many bytes goes although it may be written to.
 const ROOM_BYTES: u64 = 64 << 10;
+
+/// A segment that is written to is sealed when the stream is closed if it has this part of a whole
+/// one: opening it would read all that it holds.
+const CLOSED_PART: u64 = 16;
+
+/// It is sealed as well when nobody uses it and it has this part of one: its messages need not be in
+/// memory then.
+const IDLE_PART: u64 = 4;
 
 /// What the stream remembers of a checkpoint that runs.
 pub(super) struct Running {
@@ -68,9 +76,9 @@ impl<D: Disk + Clone> Durable<D> {
             return Err(DurableError::Busy);
         }
         // First: on a full disk what waits for a segment that goes needs no room.
-        self.drop_empty();
+        self.drop_empty()?;
         self.flush()?;
-        let first_id_seq = self.state.first_id_seq();
+        let first_id_seq = self.first_id_seq();
         self.unrecorded.retain(|&seq| seq >= first_id_seq);
         // A generation that failed is not used again: its files may be found later.
         self.map_generation += 1;
@@ -79,7 +87,7 @@ impl<D: Disk + Clone> Durable<D> {
         for at in 0..self.parts.len() {
             let part = &mut self.parts[at];
             if part.is_dirty && !part.is_absent {
-                let runs = live::runs(&self.state, part.first_seq, part.last_seq);
+                let runs = self.state.runs_here(part.first_seq..=part.last_seq);
                 let identity = &part.identity;
                 let bytes = live::encode(identity, generation, part.first_seq, &runs);
                 if part.map > 0 {
@@ -89,6 +97,9 @@ impl<D: Disk + Clone> Durable<D> {
                 maps.push((part.map_path(&self.folder), bytes));
                 mapped.push(part.number);
             }
+        }
+        if is_closing {
+            self.fill_open(CLOSED_PART);
         }
         let segments = self.work(is_closing);
         let mut content = self.content();
@@ -144,14 +155,22 @@ impl<D: Disk + Clone> Durable<D> {
     }
 
     /// Segments without a live message go; the one that is written to only if that makes much room.
-    fn drop_empty(&mut self) {
+    fn drop_empty(&mut self) -> Result<(), DurableError> {
         let open = self.parts.last().filter(|part| part.is_open() && part.end() < ROOM_BYTES);
         let open = open.map(|part| part.number);
-        let compaction = self.compaction.as_ref();
+        let (compaction, state) = (self.compaction.as_ref(), &self.state);
         let is_empty = |part: &super::Part<D::File>| {
             let is_read = compaction.is_some_and(|running| running.from.contains(&part.number));
-            part.live == 0 && !part.is_damaged() && !is_read && Some(part.number) != open
+            let is_empty = state.live_in(part.first_seq).0 == 0;
+            is_empty && !part.is_damaged() && !is_read && Some(part.number) != open
         };
+        let empty: Vec<u64> =
+            self.parts.iter().filter(|part| is_empty(part)).map(|part| part.number).collect();
+        if empty.is_empty() {
+            return Ok(());
+        }
+        self.read_ids()?;
+        let is_empty = |part: &super::Part<D::File>| empty.contains(&part.number);
         let mut ranges = Vec::new();
         for part in self.parts.iter().filter(|part| is_empty(part)) {
             ranges.push(part.first_seq..=part.last_seq);
@@ -162,8 +181,37 @@ impl<D: Disk + Clone> Durable<D> {
         }
         self.parts.retain(|part| !is_empty(part));
         for range in ranges {
+            self.state.end_span(*range.start());
             self.keep_ids(range);
         }
+        Ok(())
+    }
+
+    /// Ids of messages before it are forgotten.
+    fn first_id_seq(&self) -> u64 {
+        let unread = self.unread_ids.as_ref().map(|unread| unread.first_seq);
+        unread.unwrap_or_else(|| self.state.first_id_seq())
+    }
+
+    /// Appends nothing more to the segment that is written to, if it has this part of a whole one: the
+    /// next checkpoint seals it.
+    fn fill_open(&mut self, part_of: u64) {
+        let full_bytes = self.config.segment_bytes.saturating_sub(RECORDS_AT) / part_of;
+        let open = self.parts.last_mut().filter(|part| part.is_open());
+        if let Some(part) = open.filter(|part| part.end() - RECORDS_AT >= full_bytes) {
+            part.is_full = true;
+        }
+    }
+
+    /// Nobody has used the segment that is written to for a while.
+    pub(super) fn rest(&mut self) {
+        self.fill_open(IDLE_PART);
+    }
+
+    /// A segment that nothing is appended to is to be sealed by the next checkpoint.
+    pub fn has_unsealed(&self) -> bool {
+        let mut full = self.parts.iter().filter(|part| part.is_full && !part.is_absent);
+        full.any(|part| !part.is_sealed)
     }
 
     fn work(&self, is_closing: bool) -> Vec<Work<D::File>> {
@@ -188,9 +236,12 @@ impl<D: Disk + Clone> Durable<D> {
 
     pub(super) fn content(&self) -> Content {
         let state = &self.state;
-        let first_id_seq = state.first_id_seq();
+        let first_id_seq = self.first_id_seq();
         let unrecorded = self.unrecorded.range(first_id_seq..);
-        let ids = unrecorded.flat_map(|&seq| state.ids(seq..=seq)).collect();
+        let mut ids: Vec<_> = unrecorded.flat_map(|&seq| state.ids(seq..=seq)).collect();
+        if let Some(unread) = &self.unread_ids {
+            ids.clone_from(&unread.unrecorded);
+        }
         let first_seq = state.first_seq();
         let mut obsolete = self.obsolete.clone();
         // What it writes is nothing if it does not end.
@@ -205,6 +256,7 @@ impl<D: Disk + Clone> Durable<D> {
             limits: *state.limits(),
             last_msg_id: self.state.last_msg_id().to_vec(),
             first_id_seq,
+            ids_now_ns: self.unread_ids.as_ref().map_or(0, |unread| unread.now_ns),
             ids,
             segments: self.parts.iter().map(|part| part.listed(first_seq)).collect(),
             obsolete,

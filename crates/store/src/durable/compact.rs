@@ -50,25 +50,27 @@ impl<D: Disk + Clone> Durable<D> {
         if self.compaction.is_some() {
             return Err(DurableError::Busy);
         }
+        let state = &self.state;
         let is_due = |part: &Part<D::File>| {
+            let (live, live_bytes) = state.live_in(part.first_seq);
             part.is_sealed
                 && !part.is_damaged()
                 && !part.is_compacted
-                && part.live > 0
-                && part.live_bytes * 2 < part.bytes
+                && live > 0
+                && live_bytes * 2 < part.bytes
         };
         let Some(start) = self.parts.iter().position(is_due) else { return Ok(None) };
         let mut bytes = 0;
         let due = self.parts[start..].iter().take_while(|part| {
-            bytes += part.live_bytes;
-            is_due(part) && (bytes <= self.config.segment_bytes || bytes == part.live_bytes)
+            let (_, live_bytes) = state.live_in(part.first_seq);
+            bytes += live_bytes;
+            is_due(part) && (bytes <= self.config.segment_bytes || bytes == live_bytes)
         });
         let end = start + due.count();
         let mut messages = Vec::new();
         for part in &self.parts[start..end] {
             let Some(segment) = &part.segment else { continue };
-            let live = self.state.messages_from(part.first_seq).map(|stored| stored.seq);
-            for seq in live.take_while(|&seq| seq <= part.last_seq) {
+            for seq in self.state.sequences(part.first_seq..=part.last_seq, usize::MAX) {
                 let place = self.state.place(seq);
                 messages.extend(place.map(|place| (seq, place, segment.clone())));
             }
@@ -96,7 +98,7 @@ impl<D: Disk + Clone> Durable<D> {
         let Some(running) = self.compaction.take() else {
             return Err(self.broken("a compaction ended that was not begun"));
         };
-        let result = result.and_then(|compacted| {
+        let result = self.read_ids().and(result).and_then(|compacted| {
             compacted.erase(&running.erased)?;
             Ok(compacted)
         });
@@ -151,12 +153,12 @@ impl<D: Disk + Clone> Durable<D> {
             // It may have been removed while it was written.
             if self.state.place(record.sequence) == Some(before) {
                 self.state.set_place(record.sequence, place);
-                part.live += 1;
-                part.live_bytes += record.size;
             } else {
                 part.is_dirty = true;
             }
         }
+        let begins = self.parts[start].first_seq..=self.parts[end - 1].first_seq;
+        self.state.join_spans(begins, first_seq);
         Ok(part)
     }
 }

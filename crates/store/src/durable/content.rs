@@ -17,6 +17,8 @@ pub(super) struct Content {
     pub(super) last_msg_id: Vec<u8>,
     /// Ids of messages before it are forgotten.
     pub(super) first_id_seq: u64,
+    /// So are those that are over at this time (nanoseconds since 1970).
+    pub(super) ids_now_ns: u64,
     /// Sequence, time and id where no record has it.
     pub(super) ids: Vec<(u64, u64, Vec<u8>)>,
     pub(super) segments: Vec<Listed>,
@@ -58,6 +60,7 @@ impl Content {
             u64::from(self.last_time_ns.is_some()),
             self.last_time_ns.unwrap_or(0),
             self.first_id_seq,
+            self.ids_now_ns,
         ] {
             push(&mut bytes, number);
         }
@@ -94,6 +97,7 @@ impl Content {
             last_seq,
             last_time_ns: has_time.then_some(last_time_ns),
             first_id_seq: fields.u64()?,
+            ids_now_ns: fields.u64()?,
             limits: Limits::decode(&mut fields)?,
             last_msg_id: fields.counted()?.to_vec(),
             ids: list(&mut fields, |fields| {

@@ -47,6 +47,8 @@ pub enum DurableError {
     GivenUp,
     /// What must hold does not. The stream is given up.
     Broken(&'static str),
+    /// Messages that the entry is about could not be read. The stream is given up.
+    Unread(String),
     /// Another one runs.
     Busy,
 }
@@ -80,6 +82,7 @@ impl fmt::Display for DurableError {
             Self::Unsynced(error) => write!(formatter, "a sync failed: {error}"),
             Self::GivenUp => formatter.write_str("the stream was given up: it must be opened anew"),
             Self::Broken(what) => write!(formatter, "the stream is given up: {what}"),
+            Self::Unread(why) => write!(formatter, "the stream is given up: {why}"),
             Self::Busy => formatter.write_str("another one runs"),
         }
     }
@@ -130,6 +133,11 @@ pub enum DamageKind {
     LiveMapCopy,
     /// A live map: messages of its segment that were removed are there again.
     LiveMap,
+    /// Messages could not be read again when they were asked for.
+    Unread {
+        /// Why.
+        why: String,
+    },
 }
 
 impl fmt::Display for Damage {
@@ -154,6 +162,9 @@ impl fmt::Display for Damage {
                 sequences.start(),
                 sequences.end()
             ),
+            DamageKind::Unread { why } => {
+                write!(formatter, "messages that were asked for cannot be read: {why}")
+            }
             DamageKind::LiveMapCopy => {
                 write!(formatter, "{path}: a copy of the live map is damaged; the other one served")
             }

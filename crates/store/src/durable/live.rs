@@ -6,11 +6,11 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::DurableError;
 use crate::bytes::u64_at;
 use crate::disk::{Disk, File, read_up_to};
 use crate::header_block::{self, BLOCK_BYTES};
 use crate::segment::Identity;
-use crate::stream::Stream;
 
 const NAME: [u8; 7] = *b"KBLIVE\0";
 const FIELDS_BYTES: usize = 56;
@@ -18,29 +18,6 @@ const VERSION: u8 = 1;
 
 /// Runs of sequences, ascending: first and last.
 pub(super) type Runs = Vec<(u64, u64)>;
-
-/// What is found in a file.
-pub(super) enum Found {
-    /// The runs, and whether one of the copies is damaged.
-    Runs(Runs, bool),
-    /// Of a format that this program does not know.
-    Version(u8),
-    /// Nothing that checks.
-    Nothing,
-}
-
-/// The messages of `stream` with these sequences, as runs.
-pub(super) fn runs(stream: &Stream, first: u64, last: u64) -> Runs {
-    let mut runs = Runs::new();
-    let live = stream.messages_from(first).map(|stored| stored.seq);
-    for seq in live.take_while(|&seq| seq <= last) {
-        match runs.last_mut() {
-            Some(run) if run.1 + 1 == seq => run.1 = seq,
-            _ => runs.push((seq, seq)),
-        }
-    }
-    runs
-}
 
 /// A file with runs, which lie from `base` on.
 pub(super) fn encode(identity: &Identity, generation: u64, base: u64, runs: &Runs) -> Vec<u8> {
@@ -63,27 +40,35 @@ pub(super) fn encode(identity: &Identity, generation: u64, base: u64, runs: &Run
     bytes
 }
 
-/// Reads a file.
+/// Reads a file: the runs, and whether a copy is damaged; `None` where nothing checks.
+///
+/// # Errors
+/// It is of another version, or the disk refused.
 pub(super) fn read<D: Disk>(
     on: &D,
     path: &Path,
     identity: &Identity,
     generation: u64,
     base: u64,
-) -> io::Result<Found> {
-    let file = on.open(path)?;
-    let bytes = read_up_to(&file, 0, file.bytes()? as usize)?;
+) -> Result<Option<(Runs, bool)>, DurableError> {
+    let bytes = match on.open(path).and_then(|file| read_up_to(&file, 0, file.bytes()? as usize)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(DurableError::Disk { path: path.to_owned(), error }),
+    };
     let (fields, is_damaged) = match header_block::find(&bytes, NAME, VERSION, FIELDS_BYTES) {
-        header_block::Found::Version(version) => return Ok(Found::Version(version)),
+        header_block::Found::Version(version) => {
+            return Err(DurableError::Version { path: path.to_owned(), version });
+        }
         header_block::Found::Fields(fields, is_damaged) => (fields, is_damaged),
-        header_block::Found::Nothing => return Ok(Found::Nothing),
+        header_block::Found::Nothing => return Ok(None),
     };
     let mut expected = identity.store.to_le_bytes().to_vec();
     for field in [identity.stream, identity.number, generation] {
         expected.extend_from_slice(&field.to_le_bytes());
     }
     if !fields.starts_with(&expected) {
-        return Ok(Found::Nothing);
+        return Ok(None);
     }
     let (length, check) = (u64_at(fields, 40) as usize, u64_at(fields, 48));
     let rest = bytes.get(BLOCK_BYTES..).unwrap_or_default();
@@ -95,7 +80,7 @@ pub(super) fn read<D: Disk>(
     let is_damaged =
         is_damaged || copies.contains(&None) || Some(rest.len()) != length.checked_mul(2);
     let runs = copies[0].or(copies[1]).and_then(|copy| decode(copy, base));
-    Ok(runs.map_or(Found::Nothing, |runs| Found::Runs(runs, is_damaged)))
+    Ok(runs.map(|runs| (runs, is_damaged)))
 }
 
 fn decode(mut content: &[u8], base: u64) -> Option<Runs> {

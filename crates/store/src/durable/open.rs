@@ -8,14 +8,18 @@ use std::sync::{Arc, Mutex};
 use keelback_planted::{self as planted, Bug};
 
 use super::content::{Content, Listed};
-use super::live::{self, Found, Runs};
-use super::part::{Part, map_path, place_of};
+use super::ids::UnreadIds;
+use super::live::{self, Runs};
+use super::part::{Part, map_path};
+use super::shelf::{Notes, Shelf, kept_of, living};
 use super::{Config, Damage, DamageKind, Durable, DurableError};
 use crate::disk::Disk;
 use crate::log::Position;
 use crate::manifest::{self, Manifest, ManifestError};
-use crate::segment::{self, Extent, Hole, Identity, Index, Segment, SegmentError};
-use crate::stream::{Kept, Limits, Rebuild, Storage, Stream};
+use crate::segment::{
+    self, Contents, Extent, Hole, Identity, Index, Segment, SegmentError, Summary,
+};
+use crate::stream::{Cold, Limits, Rebuild, Storage, Stream};
 
 impl<D: Disk + Clone> Durable<D> {
     /// Makes a stream, which is safe when this returns. Entries of the log before `applied` are not
@@ -47,6 +51,8 @@ impl<D: Disk + Clone> Durable<D> {
             parts: Vec::new(),
             next_number: 1,
             unrecorded: BTreeSet::new(),
+            unread_ids: None,
+            notes: Notes::default(),
             obsolete: Vec::new(),
             manifest: Arc::new(Mutex::new(manifest)),
             checkpoint: None,
@@ -81,12 +87,13 @@ impl<D: Disk + Clone> Durable<D> {
             config: &config,
             content: &content,
             rebuild: Rebuild::new(content.limits, config.hash_seed),
-            ids: content.ids.clone(),
+            unread_ids: UnreadIds::new(&content),
+            notes: Notes::default(),
             damage: damage.into_iter().map(of_manifest).collect(),
         };
         let parts = content.segments.iter().map(|listed| opening.part(listed));
         let parts = parts.collect::<Result<_, _>>()?;
-        let (state, damage) = opening.finish();
+        let (state, unread_ids, notes, damage) = opening.finish();
         let maps = content.segments.iter().map(|listed| listed.map);
         let maps = maps.chain(content.obsolete.iter().map(|file| file.map));
         let map_generation = maps.chain([manifest.generation()]).max().unwrap_or(0);
@@ -98,6 +105,8 @@ impl<D: Disk + Clone> Durable<D> {
             parts,
             next_number: content.next_number,
             unrecorded: content.ids.iter().map(|(seq, ..)| *seq).collect(),
+            unread_ids: Some(unread_ids),
+            notes,
             obsolete: content.obsolete,
             manifest: Arc::new(Mutex::new(manifest)),
             checkpoint: None,
@@ -121,18 +130,18 @@ fn of_manifest(damage: manifest::Damage) -> Damage {
 }
 
 /// A stream that is being put together, segment by segment.
-struct Opening<'a, D> {
+struct Opening<'a, D: Disk> {
     disk: &'a D,
     folder: &'a Path,
     config: &'a Config,
     content: &'a Content,
     rebuild: Rebuild,
-    /// Sequence, time and text.
-    ids: Vec<(u64, u64, Vec<u8>)>,
+    unread_ids: UnreadIds<D::File>,
+    notes: Notes,
     damage: Vec<Damage>,
 }
 
-impl<D: Disk> Opening<'_, D> {
+impl<D: Disk + Clone> Opening<'_, D> {
     fn part(&mut self, listed: &Listed) -> Result<Part<D::File>, DurableError> {
         let (store, stream) = (self.config.store, u64::from(self.config.group));
         let identity = Identity { store, stream, number: listed.number };
@@ -157,6 +166,13 @@ impl<D: Disk> Opening<'_, D> {
         if header.is_some() {
             self.note(&path, 0, DamageKind::Header);
         }
+        if listed.extent == Extent::Sealed
+            && let Some(contents) = segment.contents()?
+            && may_be_cold(listed, &contents)
+        {
+            self.keep_cold(&mut part, &contents, segment);
+            return Ok(part);
+        }
         let sequences = listed.first_seq..=listed.last_seq;
         let (index, end, damage) = segment.records(listed.extent, sequences)?;
         (part.written, part.synced) = (end, end);
@@ -177,9 +193,38 @@ impl<D: Disk> Opening<'_, D> {
             self.note(&path, hole.offset, kind);
         }
         self.keep(&mut part, &index, runs.as_ref())?;
-        self.recall(&segment, &index)?;
+        self.unread_ids.look_at(&segment, &index);
         part.segment = Some(segment);
         Ok(part)
+    }
+
+    /// Takes a segment's word for what it holds; it is read when somebody asks for it.
+    fn keep_cold(
+        &mut self,
+        part: &mut Part<D::File>,
+        contents: &Contents,
+        segment: Segment<D::File>,
+    ) {
+        let summary = contents.summary;
+        (part.written, part.synced) = (contents.end, contents.end);
+        part.bytes = summary.size;
+        let source = Box::new(Shelf::new(self.disk, self.folder, part, &segment, &self.notes));
+        let cold = Cold {
+            first_seq: summary.first_seq,
+            first_time_ns: summary.first_time_ns,
+            last_seq: summary.last_seq,
+            time_ns_max: summary.time_ns_max,
+            mortal_ns: summary.mortal_ns,
+            source,
+        };
+        let subjects = contents.subjects();
+        let subjects = subjects.map(|(text, subject)| {
+            (text, u64::from(subject.records), subject.first_seq, subject.last_seq)
+        });
+        let live = (u64::from(contents.records), summary.size);
+        self.rebuild.keep_cold(part.first_seq, live, cold, subjects);
+        self.unread_ids.look_in(&segment, part.first_seq..=part.last_seq);
+        part.segment = Some(segment);
     }
 
     fn live_map(&mut self, part: &Part<D::File>) -> Result<Option<Runs>, DurableError> {
@@ -187,17 +232,12 @@ impl<D: Disk> Opening<'_, D> {
             return Ok(None);
         }
         let path = map_path(self.folder, part.number, part.map);
-        match live::read(self.disk, &path, &part.identity, part.map, part.first_seq) {
-            Ok(Found::Runs(runs, is_damaged)) => {
-                if is_damaged {
-                    self.note(&path, 0, DamageKind::LiveMapCopy);
-                }
-                return Ok(Some(runs));
+        let found = live::read(self.disk, &path, &part.identity, part.map, part.first_seq)?;
+        if let Some((runs, is_damaged)) = found {
+            if is_damaged {
+                self.note(&path, 0, DamageKind::LiveMapCopy);
             }
-            Ok(Found::Version(version)) => return Err(DurableError::Version { path, version }),
-            Ok(Found::Nothing) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(DurableError::Disk { path, error }),
+            return Ok(Some(runs));
         }
         self.note(&path, 0, DamageKind::LiveMap);
         Ok(None)
@@ -210,58 +250,17 @@ impl<D: Disk> Opening<'_, D> {
         index: &Index,
         runs: Option<&Runs>,
     ) -> Result<(), DurableError> {
+        self.rebuild.begin_span(part.first_seq);
         // A subject is looked for once a segment.
         let mut subjects = vec![None; index.subjects().len()];
-        let mut runs = runs.map(|runs| runs.iter().peekable());
-        for record in index.places() {
-            part.bytes += record.size;
-            let seq = record.sequence;
-            let is_live = runs.as_mut().is_none_or(|runs| {
-                while runs.next_if(|run| run.1 < seq).is_some() {}
-                runs.peek().is_some_and(|run| run.0 <= seq)
-            });
-            if !is_live || seq < part.floor_seq {
-                continue;
-            }
+        part.bytes = index.places().iter().map(|record| record.size).sum();
+        for record in living(index, runs, part.floor_seq) {
             let rebuild = &mut self.rebuild;
             let subject = subjects[record.subject as usize]
                 .get_or_insert_with(|| rebuild.subject(index.text(record.subject)));
-            let place = place_of(part.number, record.offset);
-            let place = place.ok_or(DurableError::Broken("a segment's number is too large"))?;
-            let kept = Kept {
-                sequence: seq,
-                time_ns: record.time_ns,
-                place,
-                bytes: record.size,
-                lifetime: record.lifetime,
-                is_marker: record.is_marker,
-            };
+            let kept = kept_of(part.number, record);
+            let kept = kept.ok_or(DurableError::Broken("a segment's number is too large"))?;
             rebuild.keep(&kept, *subject);
-            part.live += 1;
-            part.live_bytes += record.size;
-        }
-        Ok(())
-    }
-
-    /// Reads the ids that are still remembered.
-    fn recall(&mut self, segment: &Segment<D::File>, index: &Index) -> Result<(), DurableError> {
-        if planted::is(Bug::IdsForgotten) {
-            return Ok(());
-        }
-        let from = self.content.first_id_seq;
-        let start = index.places().partition_point(|record| record.sequence < from);
-        for place in index.places()[start..].iter().filter(|place| place.has_id) {
-            match segment.read(place.offset) {
-                Ok(stored) => {
-                    let id = stored.record().msg_id.to_vec();
-                    self.ids.push((place.sequence, place.time_ns, id));
-                }
-                Err(SegmentError::Damaged { path, offset }) => {
-                    let sequences = place.sequence..=place.sequence;
-                    self.note(&path, offset, DamageKind::Record { sequences });
-                }
-                Err(error) => return Err(error.into()),
-            }
         }
         Ok(())
     }
@@ -270,16 +269,23 @@ impl<D: Disk> Opening<'_, D> {
         self.damage.push(Damage { path: path.to_owned(), offset, kind });
     }
 
-    fn finish(self) -> (Stream, Vec<Damage>) {
-        let Self { mut rebuild, mut ids, content, damage, .. } = self;
-        ids.sort_unstable_by_key(|(seq, ..)| *seq);
-        ids.dedup_by_key(|(seq, ..)| *seq);
-        for (seq, time_ns, id) in &ids {
-            rebuild.remember(id, *seq, *time_ns);
-        }
+    fn finish(self) -> (Stream, UnreadIds<D::File>, Notes, Vec<Damage>) {
+        let Self { rebuild, unread_ids, notes, content, damage, .. } = self;
         let Content { first_seq, last_seq, last_time_ns, ref last_msg_id, .. } = *content;
-        (rebuild.finish(first_seq, last_seq, last_time_ns, last_msg_id), damage)
+        let state = rebuild.finish(first_seq, last_seq, last_time_ns, last_msg_id);
+        (state, unread_ids, notes, damage)
     }
+}
+
+/// All messages of a segment live, and their ends need not be known one by one.
+fn may_be_cold(listed: &Listed, contents: &Contents) -> bool {
+    let Summary { first_seq, last_seq, .. } = contents.summary;
+    listed.map == 0
+        && listed.holes.is_empty()
+        && contents.records > 0
+        && contents.ttls == 0
+        && first_seq >= listed.floor_seq.max(listed.first_seq)
+        && last_seq <= listed.last_seq
 }
 
 /// Leaves of a hole's sequences the first and last that lived, or none.
@@ -299,6 +305,8 @@ fn is_absence(error: &SegmentError) -> bool {
     match error {
         SegmentError::Disk { error, .. } => error.kind() == io::ErrorKind::NotFound,
         SegmentError::NotThis { .. } => true,
-        SegmentError::Version { .. } | SegmentError::Damaged { .. } => false,
+        SegmentError::Version { .. }
+        | SegmentError::Damaged { .. }
+        | SegmentError::Unread { .. } => false,
     }
 }

@@ -8,7 +8,6 @@ use crate::segment::{
     Extent, Hole, Identity, RECORDS_AT, Record, Segment, SegmentError, Stored,
     record::{self, ALIGNMENT},
 };
-use crate::stream::Stream;
 
 /// A place is the number of a segment above an offset, which is counted in records' alignment: so
 /// places in a segment lie close together.
@@ -55,10 +54,6 @@ pub(super) struct Part<F> {
     pub(super) last_seq: u64,
     /// What is below it is gone, as long as the file is not there.
     pub(super) floor_seq: u64,
-    /// Live messages (count).
-    pub(super) live: u64,
-    /// Their size, as limits count it.
-    pub(super) live_bytes: u64,
     /// The size of all records, as limits count it.
     pub(super) bytes: u64,
     /// What was found damaged.
@@ -83,8 +78,6 @@ impl<F> Part<F> {
             first_seq,
             last_seq: first_seq,
             floor_seq: 0,
-            live: 0,
-            live_bytes: 0,
             bytes: 0,
             holes: Vec::new(),
         }
@@ -110,19 +103,7 @@ impl<F> Part<F> {
         // A live map tells of all records.
         self.is_dirty |= self.map > 0;
         self.last_seq = record.sequence;
-        self.live += 1;
-        self.live_bytes += record.size();
         self.bytes += record.size();
-    }
-
-    /// Counts its live messages.
-    pub(super) fn count(&mut self, state: &Stream) {
-        (self.live, self.live_bytes) = (0, 0);
-        let live = state.messages_from(self.first_seq);
-        for stored in live.take_while(|stored| stored.seq <= self.last_seq) {
-            self.live += 1;
-            self.live_bytes += stored.bytes;
-        }
     }
 
     fn waiting_at(&self, offset: u64) -> Option<(usize, usize)> {

@@ -114,3 +114,93 @@ fn what_must_not_be_gives_the_stream_up_and_not_the_process() {
     assert!(matches!(session.durable.apply(behind, &own.entry()), Err(DurableError::GivenUp)));
     session.check();
 }
+
+/// Segments whose messages are here, and all.
+fn here(session: &Session) -> (usize, usize) {
+    session.durable.state.span_counts()
+}
+
+#[test]
+fn messages_are_here_while_they_are_asked_for() {
+    let mut session = Session::new(FaultyDisk::default(), 4096 + 400, Limits::default());
+    for number in 0..40 {
+        let subject = ["a", "b.c"][number as usize % 2];
+        assert!(session.propose(Own::plain(subject, number, 40)).is_ok());
+    }
+    assert_eq!(session.cool(usize::MAX), 0, "what is in no sealed segment stays");
+    // What is written to is sealed when it rests.
+    assert!(session.durable.has_unsealed() && session.checkpoint(false).is_ok());
+    let all = here(&session).1;
+    assert_eq!((session.cool(usize::MAX), here(&session)), (all, (0, all)));
+    assert!(session.durable.read(5).is_ok_and(|read| read.is_some()));
+    assert_eq!(here(&session), (1, all));
+    // The one that was asked for stays, until nobody asks for it between two looks.
+    assert_eq!(session.durable.sweep(), []);
+    assert_eq!(session.durable.sweep().len(), 1);
+    assert!(session.propose(Own::plain("a", 41, 40)).is_ok());
+    let all = all + 1;
+    assert_eq!(here(&session), (2, all));
+    session.check();
+    assert_eq!(here(&session), (all, all));
+    assert!(session.checkpoint(false).is_ok());
+    let disk = session.disk.copy();
+    assert_eq!(session.reopen(&disk), []);
+    assert_eq!(here(&session), (1, all), "opening reads what is written to");
+    session.check();
+    assert!(session.checkpoint(true).is_ok());
+    let disk = session.disk.copy();
+    assert_eq!(session.reopen(&disk), []);
+    assert_eq!(here(&session), (0, all), "nor that when it was closed");
+    session.check();
+}
+
+#[test]
+fn messages_that_cannot_be_read_give_the_stream_up_when_they_are_changed() {
+    let mut session = Session::new(FaultyDisk::default(), 4096 + 400, Limits::default());
+    for number in 0..40 {
+        assert!(session.propose(Own::plain("a", number, 40)).is_ok());
+    }
+    assert!(session.checkpoint(false).is_ok());
+    assert!(session.cool(usize::MAX) > 0);
+    let path = Path::new(STREAM).join("00000002.segment");
+    let whole = session.disk.copy();
+    // Neither the index nor a record: then nobody knows what was counted.
+    session.disk.damage(&path, |content| {
+        let end = content.len();
+        for at in [4096 + 60, end - 100] {
+            content[at] ^= 1;
+        }
+    });
+    let first = session.durable.parts[1].first_seq;
+    let read = session.durable.read(first);
+    assert!(matches!(read, Err(SegmentError::Unread { .. })), "{read:?}");
+    assert!(!session.durable.is_given_up(), "a question changes nothing");
+    assert!(session.durable.read(first - 1).is_ok_and(|read| read.is_some()));
+    let removed = Entry::Remove { seq: first };
+    let applied = session.durable.apply(Position { file: 9, offset: 0 }, &removed);
+    assert!(matches!(applied, Err(DurableError::Unread(_))), "{applied:?}");
+    assert!(session.durable.is_given_up());
+    // Opened anew it has all that can be read, and says what cannot.
+    assert_eq!(session.reopen(&whole), []);
+    session.check();
+}
+
+#[test]
+fn an_index_that_is_damaged_is_told_when_it_is_read_and_its_records_serve() {
+    let mut session = Session::new(FaultyDisk::default(), 4096 + 400, Limits::default());
+    for number in 0..40 {
+        assert!(session.propose(Own::plain("a", number, 40)).is_ok());
+    }
+    assert!(session.checkpoint(true).is_ok());
+    let path = Path::new(STREAM).join("00000002.segment");
+    let disk = session.disk.copy();
+    let end = session.durable.parts[1].written;
+    disk.damage(&path, |content| content[end as usize + 3] ^= 1);
+    assert_eq!(session.reopen(&disk), [], "it was not read");
+    session.check();
+    let told = session.durable.take_damage();
+    let [Damage { path: told, kind: DamageKind::Index, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((told, session.durable.take_damage()), (&path, vec![]));
+}

@@ -11,7 +11,13 @@ use crate::bytes::{Fields, check_at, u32_at, u64_at};
 use crate::stream::Lifetime;
 
 /// At the very end of a sealed segment (bytes).
-pub(super) const TRAILER_BYTES: usize = 40;
+pub(super) const TRAILER_BYTES: usize = 88;
+
+/// Before its own check (bytes).
+const TRAILER_CHECKED_BYTES: usize = TRAILER_BYTES - 8;
+
+/// Stands for no time.
+const NO_TIME: u64 = u64::MAX;
 
 const MAGIC: &[u8; 8] = b"KBSEGIDX";
 
@@ -57,12 +63,10 @@ pub struct SubjectEntry {
     text_bytes: u32,
     /// How many.
     pub records: u32,
-    /// The first of them, counted in the segment.
-    pub first: u32,
-    /// The last.
-    pub last: u32,
-    /// Their size, as limits count it.
-    pub size: u64,
+    /// The first one's sequence.
+    pub first_seq: u64,
+    /// The last one's.
+    pub last_seq: u64,
 }
 
 /// The records and subjects of a segment.
@@ -107,19 +111,18 @@ impl Builder {
         for (order, (text, number)) in numbers.iter().enumerate() {
             ordered[*number as usize] = order as u32;
             let (text_start, text_bytes) = (texts.len() as u32, text.len() as u32);
-            let (records, first, last, size) = (0, 0, 0, 0);
-            subjects.push(SubjectEntry { text_start, text_bytes, records, first, last, size });
+            let (records, first_seq, last_seq) = (0, 0, 0);
+            subjects.push(SubjectEntry { text_start, text_bytes, records, first_seq, last_seq });
             texts.extend_from_slice(text);
         }
-        for (number, place) in places.iter_mut().enumerate() {
+        for place in &mut places {
             place.subject = ordered[place.subject as usize];
             let subject = &mut subjects[place.subject as usize];
             if subject.records == 0 {
-                subject.first = number as u32;
+                subject.first_seq = place.sequence;
             }
-            subject.last = number as u32;
+            subject.last_seq = place.sequence;
             subject.records += 1;
-            subject.size += place.size;
         }
         Index { places, subjects, texts }
     }
@@ -138,8 +141,21 @@ impl Index {
 
     /// The text of a subject.
     pub fn text(&self, subject: u32) -> &[u8] {
-        let SubjectEntry { text_start, text_bytes, .. } = self.subjects[subject as usize];
-        &self.texts[text_start as usize..][..text_bytes as usize]
+        self.subjects[subject as usize].text(&self.texts)
+    }
+
+    /// What its records are together; `None` without any.
+    fn summary(&self) -> Option<Summary> {
+        let (first, last) = self.places.first().zip(self.places.last())?;
+        let mortal = self.places.iter().find(|place| place.lifetime != Lifetime::Never);
+        Some(Summary {
+            first_seq: first.sequence,
+            last_seq: last.sequence,
+            first_time_ns: first.time_ns,
+            time_ns_max: self.places.iter().map(|place| place.time_ns).max()?,
+            mortal_ns: mortal.map(|place| place.time_ns),
+            size: self.places.iter().map(|place| place.size).sum(),
+        })
     }
 
     /// The index and its trailer, to stand at `start`.
@@ -161,11 +177,13 @@ impl Index {
         }
         let mut subjects = Vec::with_capacity(self.subjects.len() * ENTRY_BYTES);
         for subject in &self.subjects {
-            let SubjectEntry { text_start, text_bytes, records, first, last, size } = *subject;
-            for number in [text_start, text_bytes, records, first, last] {
+            let SubjectEntry { text_start, text_bytes, records, first_seq, last_seq } = *subject;
+            for number in [text_start, text_bytes, records] {
                 subjects.extend_from_slice(&number.to_le_bytes());
             }
-            subjects.extend_from_slice(&size.to_le_bytes());
+            for number in [first_seq, last_seq] {
+                subjects.extend_from_slice(&number.to_le_bytes());
+            }
         }
         for section in [&records, &ttls, &subjects, &self.texts] {
             append_blocks(&mut bytes, section, seed, start);
@@ -176,6 +194,17 @@ impl Index {
             trailer.extend_from_slice(&(count as u32).to_le_bytes());
         }
         trailer.extend_from_slice(&start.to_le_bytes());
+        let summary = self.summary().unwrap_or_default();
+        for number in [
+            summary.first_seq,
+            summary.last_seq,
+            summary.first_time_ns,
+            summary.time_ns_max,
+            summary.mortal_ns.unwrap_or(NO_TIME),
+            summary.size,
+        ] {
+            trailer.extend_from_slice(&number.to_le_bytes());
+        }
         let check = check_at(&trailer, seed, start as usize + bytes.len());
         trailer.extend_from_slice(&check.to_le_bytes());
         bytes.extend_from_slice(&trailer);
@@ -188,23 +217,67 @@ impl Index {
         let [records, ttls, subjects, text_bytes] = trailer.counts.map(|count| count as usize);
         let records = blocks.section(records * ENTRY_BYTES)?;
         let ttls = blocks.section(ttls * TTL_BYTES)?;
-        let entries = blocks.section(subjects * ENTRY_BYTES)?;
-        let texts = blocks.section(text_bytes)?;
+        let (of_subjects, texts) = blocks.subjects(subjects, text_bytes)?;
         let mut ttls = Fields(&ttls);
         let mut places = Vec::with_capacity(records.len() / ENTRY_BYTES);
         for entry in records.chunks_exact(ENTRY_BYTES) {
             places.push(decode_place(entry, &mut ttls, subjects)?);
         }
-        let subjects = entries.chunks_exact(ENTRY_BYTES).map(|entry| {
-            let [text_start, text_bytes, records, first, last] =
-                [0, 4, 8, 12, 16].map(|at| u32_at(entry, at));
-            let size = u64_at(entry, 20);
-            let end = text_start.checked_add(text_bytes)? as usize;
-            let subject = SubjectEntry { text_start, text_bytes, records, first, last, size };
-            (end <= texts.len()).then_some(subject)
-        });
-        let subjects = subjects.collect::<Option<_>>()?;
-        Some(Self { places, subjects, texts })
+        Some(Self { places, subjects: of_subjects, texts })
+    }
+}
+
+/// What the records of a segment are together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The first record's sequence.
+    pub first_seq: u64,
+    /// The last one's.
+    pub last_seq: u64,
+    /// When the first was stored.
+    pub first_time_ns: u64,
+    /// When the youngest was.
+    pub time_ns_max: u64,
+    /// When the first was that may end by its age.
+    pub mortal_ns: Option<u64>,
+    /// Their size, as limits count it (bytes).
+    pub size: u64,
+}
+
+/// What a sealed segment says of its records without naming them.
+pub struct Contents {
+    /// All of them.
+    pub summary: Summary,
+    /// How many there are.
+    pub records: u32,
+    /// How many of them end at a time of their own.
+    pub ttls: u32,
+    /// Where they end in the file (bytes).
+    pub end: u64,
+    subjects: Vec<SubjectEntry>,
+    texts: Vec<u8>,
+}
+
+impl Contents {
+    /// Text and records of each subject, in the order of their bytes.
+    pub fn subjects(&self) -> impl Iterator<Item = (&[u8], &SubjectEntry)> {
+        self.subjects.iter().map(|subject| (subject.text(&self.texts), subject))
+    }
+
+    /// Reads them, from the bytes at [`Trailer::subjects_at`]; `None` when they are not as they were
+    /// written.
+    pub(super) fn decode(bytes: &[u8], trailer: &Trailer, seed: u64) -> Option<Self> {
+        let mut blocks = Blocks { rest: bytes, seed, at: trailer.subjects_at() as usize };
+        let [records, ttls, subjects, text_bytes] = trailer.counts;
+        let (subjects, texts) = blocks.subjects(subjects as usize, text_bytes as usize)?;
+        let (summary, end) = (trailer.summary, trailer.start);
+        Some(Self { summary, records, ttls, end, subjects, texts })
+    }
+}
+
+impl SubjectEntry {
+    fn text<'a>(&self, texts: &'a [u8]) -> &'a [u8] {
+        &texts[self.text_start as usize..][..self.text_bytes as usize]
     }
 }
 
@@ -269,6 +342,30 @@ impl Blocks<'_> {
         }
         Some(section)
     }
+
+    /// The subjects, and their texts.
+    fn subjects(
+        &mut self,
+        count: usize,
+        text_bytes: usize,
+    ) -> Option<(Vec<SubjectEntry>, Vec<u8>)> {
+        let entries = self.section(count * ENTRY_BYTES)?;
+        let texts = self.section(text_bytes)?;
+        let subjects = entries.chunks_exact(ENTRY_BYTES).map(|entry| {
+            let [text_start, text_bytes, records] = [0, 4, 8].map(|at| u32_at(entry, at));
+            let [first_seq, last_seq] = [12, 20].map(|at| u64_at(entry, at));
+            let end = text_start.checked_add(text_bytes)? as usize;
+            let subject = SubjectEntry { text_start, text_bytes, records, first_seq, last_seq };
+            (end <= texts.len()).then_some(subject)
+        });
+        let subjects = subjects.collect::<Option<_>>()?;
+        Some((subjects, texts))
+    }
+}
+
+/// What a section takes with its checks (bytes).
+fn with_checks(bytes: u64) -> u64 {
+    bytes + bytes.div_ceil(BLOCK_CONTENT_BYTES as u64) * 8
 }
 
 /// What the end of a sealed segment says.
@@ -276,6 +373,7 @@ pub(super) struct Trailer {
     /// Where the index begins.
     pub(super) start: u64,
     counts: [u32; 4],
+    summary: Summary,
 }
 
 impl Trailer {
@@ -283,8 +381,20 @@ impl Trailer {
     pub(super) fn decode(bytes: &[u8], seed: u64, at: u64) -> Option<Self> {
         let is_whole = bytes.len() == TRAILER_BYTES
             && bytes.starts_with(MAGIC)
-            && check_at(&bytes[..32], seed, at as usize) == u64_at(bytes, 32);
+            && check_at(&bytes[..TRAILER_CHECKED_BYTES], seed, at as usize)
+                == u64_at(bytes, TRAILER_CHECKED_BYTES);
         let start = is_whole.then(|| u64_at(bytes, 24)).filter(|&start| start <= at)?;
-        Some(Self { start, counts: [8, 12, 16, 20].map(|at| u32_at(bytes, at)) })
+        let [first_seq, last_seq, first_time_ns, time_ns_max, mortal_ns, size] =
+            [32, 40, 48, 56, 64, 72].map(|at| u64_at(bytes, at));
+        let mortal_ns = (mortal_ns != NO_TIME).then_some(mortal_ns);
+        let summary = Summary { first_seq, last_seq, first_time_ns, time_ns_max, mortal_ns, size };
+        Some(Self { start, counts: [8, 12, 16, 20].map(|at| u32_at(bytes, at)), summary })
+    }
+
+    /// Where the subjects begin.
+    pub(super) fn subjects_at(&self) -> u64 {
+        let [records, ttls, ..] = self.counts.map(u64::from);
+        let before = [records * ENTRY_BYTES as u64, ttls * TTL_BYTES as u64];
+        self.start + before.into_iter().map(with_checks).sum::<u64>()
     }
 }

@@ -62,6 +62,58 @@ impl Column {
         }
     }
 
+    /// Puts numbers in at `index`, and moves what stands there.
+    pub(super) fn insert_all(&mut self, index: usize, added: &[u64]) {
+        let Some(lowest) = added.iter().copied().min() else { return };
+        if self.len() == 0 {
+            self.base = lowest;
+        } else if lowest < self.base {
+            self.lower_base(lowest);
+        }
+        let distances: Option<Vec<u32>> = added.iter().map(|&value| self.distance(value)).collect();
+        match (&mut self.values, distances) {
+            (Values::Narrow(values), Some(distances)) => {
+                values.splice(index..index, distances);
+            }
+            (Values::Narrow(_), None) => {
+                self.widen().splice(index..index, added.iter().copied());
+            }
+            (Values::Wide(values), _) => {
+                values.splice(index..index, added.iter().copied());
+            }
+        }
+    }
+
+    /// Takes out what stands in this range, and gives back what it took.
+    pub(super) fn cut(&mut self, range: std::ops::Range<usize>) {
+        match &mut self.values {
+            Values::Narrow(values) => {
+                values.drain(range);
+                values.shrink_to(values.len() * 2);
+            }
+            Values::Wide(values) => {
+                values.drain(range);
+                values.shrink_to(values.len() * 2);
+            }
+        }
+    }
+
+    /// The base becomes this number, which is lower.
+    fn lower_base(&mut self, base: u64) {
+        if let Values::Narrow(values) = &mut self.values {
+            let by = self.base - base;
+            let fits = |&value: &u32| u32::try_from(u64::from(value) + by).is_ok();
+            if values.iter().all(fits) {
+                for value in values.iter_mut() {
+                    *value += by as u32;
+                }
+            } else {
+                self.widen();
+            }
+        }
+        self.base = base;
+    }
+
     pub(super) fn truncate(&mut self, count: usize) {
         match &mut self.values {
             Values::Narrow(values) => values.truncate(count),

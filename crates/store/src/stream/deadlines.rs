@@ -29,25 +29,30 @@ impl Deadlines {
     pub(super) fn forget(&mut self, is_live: impl Fn(u64) -> bool) {
         self.live -= 1;
         if self.heap.len() > self.live * 2 + STALE_MIN {
-            self.heap.retain(|Reverse((_, sequence))| is_live(*sequence));
-            self.heap.shrink_to_fit();
+            self.prune(is_live);
         }
     }
 
-    /// Takes the deadlines up to `now_ns`, of live messages; in the order of their sequences.
-    pub(super) fn take_due(
-        &mut self,
-        now_ns: u64,
-        is_live: impl Fn(u64) -> bool,
-    ) -> Vec<(u64, u64)> {
+    /// All deadlines are of live messages.
+    pub(super) fn is_exact(&self) -> bool {
+        self.heap.len() == self.live
+    }
+
+    /// Keeps those of live messages.
+    pub(super) fn prune(&mut self, is_live: impl Fn(u64) -> bool) {
+        self.heap.retain(|Reverse((_, sequence))| is_live(*sequence));
+        self.heap.shrink_to_fit();
+    }
+
+    /// Takes the deadlines up to `now_ns`, in the order of the sequences; some are of messages that
+    /// are gone.
+    pub(super) fn take_due(&mut self, now_ns: u64) -> Vec<(u64, u64)> {
         let mut due = Vec::new();
         while let Some(&Reverse((end_ns, sequence))) = self.heap.peek()
             && end_ns <= now_ns
         {
             self.heap.pop();
-            if is_live(sequence) {
-                due.push((sequence, end_ns));
-            }
+            due.push((sequence, end_ns));
         }
         due.sort_unstable();
         due

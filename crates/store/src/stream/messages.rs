@@ -5,6 +5,7 @@
 //! so that few messages among many deleted sequences take little.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use super::column::Column;
 
@@ -50,6 +51,7 @@ impl Slot {
 pub(super) struct Messages {
     /// Ascending; none is without a live message.
     blocks: VecDeque<Block>,
+    /// Those that were taken out for a while included.
     count: u64,
 }
 
@@ -139,6 +141,58 @@ impl Messages {
         })
     }
 
+    /// Takes the blocks with these sequences out for a while; those that hold others too are divided.
+    pub(super) fn take_range(&mut self, sequences: RangeInclusive<u64>) -> Vec<Block> {
+        let start = self.divide(*sequences.start());
+        let end = sequences.end().checked_add(1).map_or(self.blocks.len(), |end| self.divide(end));
+        self.blocks.drain(start..end).collect()
+    }
+
+    /// Counts messages that are put back later.
+    pub(super) fn count_absent(&mut self, count: u64) {
+        self.count += count;
+    }
+
+    /// Puts messages back, ascending, where no others are.
+    pub(super) fn put_back(&mut self, messages: impl Iterator<Item = (u64, Slot)>) {
+        let mut blocks = VecDeque::<Block>::new();
+        for (sequence, slot) in messages {
+            if !blocks.back().is_some_and(|block| block.has_room(sequence)) {
+                blocks.push_back(Block::new(sequence, 0));
+            }
+            if let Some(block) = blocks.back_mut() {
+                block.push(sequence, &slot);
+            }
+        }
+        let Some(first) = blocks.front().map(|block| block.first) else { return };
+        let at = self.divide(first);
+        let mut behind = self.blocks.split_off(at);
+        self.blocks.append(&mut blocks);
+        self.blocks.append(&mut behind);
+    }
+
+    /// The first block with nothing below `sequence`; the one that it stands in is divided.
+    fn divide(&mut self, sequence: u64) -> usize {
+        let at = self.blocks.partition_point(|block| block.first < sequence);
+        let Some(index) = at.checked_sub(1) else { return at };
+        if self.blocks[index].sequence(self.blocks[index].len() - 1) < sequence {
+            return at;
+        }
+        let block = std::mem::replace(&mut self.blocks[index], Block::new(0, 0));
+        let mut halves: [Option<Block>; 2] = [None, None];
+        for (seq, slot) in block.live_slots() {
+            let half = &mut halves[usize::from(seq >= sequence)];
+            half.get_or_insert_with(|| Block::new(seq, 0)).push(seq, &slot);
+        }
+        let [below, above] = halves;
+        let has_below = below.is_some();
+        self.blocks.remove(index);
+        for half in [above, below].into_iter().flatten() {
+            self.blocks.insert(index, half);
+        }
+        index + usize::from(has_below)
+    }
+
     fn block_of(&self, sequence: u64) -> Option<usize> {
         // Without gaps the block is known by counting back from the end.
         let distance = self.blocks.back()?.first.saturating_sub(sequence);
@@ -171,7 +225,7 @@ impl Messages {
     }
 }
 
-struct Block {
+pub(super) struct Block {
     first: u64,
     /// Distances from `first`; empty while each is its index.
     distances: Vec<u32>,
@@ -272,7 +326,8 @@ impl Block {
         }
     }
 
-    fn live_slots(&self) -> impl Iterator<Item = (u64, Slot)> {
+    /// The messages that live, ascending.
+    pub(super) fn live_slots(&self) -> impl Iterator<Item = (u64, Slot)> {
         let live = (0..self.len()).filter(|&at| self.is_live(at));
         live.map(|at| (self.sequence(at), self.slot(at)))
     }

@@ -1,10 +1,15 @@
 //! What a stream is asked: by sequence, by time, by subject. Empty filters match all subjects.
+//!
+//! What an answer needs of spans that are cold is read; where that fails, the answer is not to be
+//! trusted, and [`Stream::take_failure`] says why.
 
 use std::ops::RangeInclusive;
 
 use keelback_subject as subject;
 
 use super::messages::Slot;
+use super::spans::Cold;
+use super::subjects::Answer;
 use super::{Limits, Storage, Stream, is_all};
 
 /// Messages that are looked at one by one for a wildcard filter, before its subjects are asked
@@ -69,11 +74,15 @@ impl Stream {
     /// What it shows of itself.
     pub fn state(&self) -> State {
         let messages = self.messages.count();
+        let cold = self.spans.cold_from(0).next().map(|(_, cold)| cold);
+        let first = cold.filter(|cold| cold.first_seq == self.first_seq);
+        let first_time_ns = first.map(|cold| cold.first_time_ns);
+        let here = || self.messages.get(self.first_seq).map(|slot| slot.time_ns);
         State {
             messages,
             bytes: self.bytes,
             first_seq: self.first_seq,
-            first_time_ns: self.messages.get(self.first_seq).map(|slot| slot.time_ns),
+            first_time_ns: first_time_ns.or_else(here),
             last_seq: self.last_seq,
             last_time_ns: self.last_time_ns,
             subjects: self.subjects.count(),
@@ -92,37 +101,96 @@ impl Stream {
     }
 
     /// Sequences between the first and the last without a message: the first ranges of them.
-    pub fn deleted(&self, ranges_max: usize) -> Vec<RangeInclusive<u64>> {
+    pub fn deleted(&mut self, ranges_max: usize) -> Vec<RangeInclusive<u64>> {
+        let (mut gaps, mut expected) = (Vec::new(), self.first_seq);
         let end = (self.messages.count() > 0).then_some(self.last_seq + 1);
-        let mut expected = self.first_seq;
-        let stops = self.messages.iter_from(0).map(|(seq, _)| seq).chain(end);
-        let gaps = stops.filter_map(|seq| {
-            let gap = (seq > expected).then(|| expected..=seq - 1);
-            expected = seq.saturating_add(1);
-            gap
-        });
-        gaps.take(ranges_max).collect()
+        while gaps.len() < ranges_max
+            && let Some(end) = end
+            && expected < end
+        {
+            // A span that is cold and has no gaps is passed over.
+            let whole = self.spans.whole_from(expected);
+            if let Some(last_seq) = whole {
+                expected = last_seq + 1;
+                continue;
+            }
+            let next = self.find_live(expected).unwrap_or(end);
+            if next > expected {
+                gaps.push(expected..=next - 1);
+                expected = next;
+                continue;
+            }
+            if !self.reach(next) {
+                break;
+            }
+            let stops = self.messages.iter_from(next).map(|(seq, _)| seq);
+            let run = stops.zip(next..).take_while(|(seq, expected)| seq == expected).count();
+            expected = next + run as u64;
+        }
+        gaps
     }
 
     /// The message with this sequence.
-    pub fn get(&self, seq: u64) -> Option<Stored<'_>> {
-        self.messages.get(seq).map(|slot| self.stored(seq, &slot))
+    pub fn get(&mut self, seq: u64) -> Option<Stored<'_>> {
+        self.slot(seq).map(|slot| self.stored(seq, &slot))
     }
 
-    /// The messages at or after `seq`, ascending.
-    pub fn messages_from(&self, seq: u64) -> impl Iterator<Item = Stored<'_>> {
+    /// The messages at or after `seq`, ascending: all of them are read.
+    pub fn messages_from(&mut self, seq: u64) -> impl Iterator<Item = Stored<'_>> {
+        self.reach_range(seq..=u64::MAX);
         self.messages.iter_from(seq).map(|(seq, slot)| self.stored(seq, &slot))
+    }
+
+    /// The first sequences in this range that have a message.
+    pub fn sequences(&mut self, range: RangeInclusive<u64>, count_max: usize) -> Vec<u64> {
+        let (mut found, mut from) = (Vec::new(), *range.start());
+        while found.len() < count_max
+            && let Some(next) = self.next_live(from).filter(|next| next <= range.end())
+        {
+            // As far as they are here.
+            let end =
+                self.spans.cold_from(next).next().map_or(u64::MAX, |(_, cold)| cold.first_seq);
+            let here = self.messages.iter_from(next).map(|(seq, _)| seq);
+            let here = here.take_while(|seq| seq <= range.end() && *seq < end);
+            found.extend(here.take(count_max - found.len()));
+            from = found.last().map_or(next, |last| last + 1);
+        }
+        found
+    }
+
+    /// The messages with these sequences that are here, as runs: first and last.
+    pub(crate) fn runs_here(&self, range: RangeInclusive<u64>) -> Vec<(u64, u64)> {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        let live = self.messages.iter_from(*range.start()).map(|(seq, _)| seq);
+        for seq in live.take_while(|seq| seq <= range.end()) {
+            match runs.last_mut() {
+                Some(run) if run.1 + 1 == seq => run.1 = seq,
+                _ => runs.push((seq, seq)),
+            }
+        }
+        runs
     }
 
     /// The first message, by sequence, whose time is at or after `time_ns`; behind the end if none.
     ///
     /// "Up to a time" means all below this sequence.
-    pub fn seq_at(&self, time_ns: u64) -> u64 {
-        self.messages.first_at_or_after(time_ns).unwrap_or(self.last_seq + 1)
+    pub fn seq_at(&mut self, time_ns: u64) -> u64 {
+        loop {
+            let found = self.messages.first_at_or_after(time_ns);
+            let nearer = self.spans.cold_from(0).find(|(_, cold)| {
+                cold.time_ns_max >= time_ns && found.is_none_or(|found| cold.first_seq < found)
+            });
+            let Some(at) = nearer.map(|(at, _)| at) else {
+                return found.unwrap_or(self.last_seq + 1);
+            };
+            if !self.warm(at) {
+                return self.last_seq + 1;
+            }
+        }
     }
 
     /// The last message of the subjects that `filter` matches.
-    pub fn last_matching(&self, filter: &[u8]) -> Option<Stored<'_>> {
+    pub fn last_matching(&mut self, filter: &[u8]) -> Option<Stored<'_>> {
         self.last_seq_matching(filter).and_then(|seq| self.get(seq))
     }
 
@@ -133,26 +201,38 @@ impl Stream {
     }
 
     /// The first message at or after `seq` whose subject `filter` matches.
-    pub fn next_matching(&self, filter: &[u8], seq: u64) -> Option<Stored<'_>> {
-        if is_all(filter) {
-            return self.messages.next(seq).and_then(|seq| self.get(seq));
-        }
-        let is_match = |slot: &Slot| subject::matches(filter, self.subjects.text(slot.subject));
+    pub fn next_matching(&mut self, filter: &[u8], seq: u64) -> Option<Stored<'_>> {
+        let found = if is_all(filter) { self.next_live(seq) } else { self.next_of(filter, seq) };
+        found.and_then(|seq| self.get(seq))
+    }
+
+    fn next_of(&mut self, filter: &[u8], seq: u64) -> Option<u64> {
         let mut from = seq;
-        if !subject::is_literal(filter) {
-            let mut scanned = self.messages.iter_from(seq).take(SCANNED_MAX);
-            let found = scanned.find(|(seq, slot)| {
+        if !subject::is_literal(filter) && self.reach(seq) {
+            let end = self.spans.cold_from(seq).next().map_or(u64::MAX, |(_, cold)| cold.first_seq);
+            let scanned = self.messages.iter_from(seq).take(SCANNED_MAX);
+            for (seq, slot) in scanned.take_while(|(seq, _)| *seq < end) {
+                if subject::matches(filter, self.subjects.text(slot.subject)) {
+                    return Some(seq);
+                }
                 from = seq + 1;
-                is_match(slot)
-            });
-            if let Some((seq, slot)) = found {
-                return Some(self.stored(seq, &slot));
             }
         }
-        let is_live = |seq| self.messages.contains(seq);
-        let matching = self.subjects.matching(filter);
-        let seq = matching.filter_map(|id| self.subjects.get(id).next(from, is_live)).min()?;
-        self.get(seq)
+        loop {
+            let is_live = |seq| self.messages.contains(seq);
+            let (mut nearest, mut is_known) = (None, true);
+            for subject in self.subjects.matching(filter) {
+                let answer = self.subjects.get(subject).next(from, is_live);
+                is_known &= matches!(answer, Answer::Known(_));
+                let (Answer::Known(found) | Answer::Perhaps(found)) = answer;
+                nearest = nearest.into_iter().chain(found).min();
+            }
+            let cold = self.spans.cold_from(from).next().filter(|_| !is_known);
+            let cold = cold.filter(|(_, cold)| nearest.is_none_or(|it| cold.first_seq < it));
+            if !cold.map(|(at, _)| at).is_some_and(|at| self.warm(at)) {
+                return nearest;
+            }
+        }
     }
 
     /// The sequence of the last message up to `up_to_seq` of each subject that a filter matches;
@@ -161,16 +241,25 @@ impl Stream {
     /// # Errors
     /// They are more than `count_max`.
     pub fn last_of_each(
-        &self,
+        &mut self,
         filters: &[&[u8]],
         up_to_seq: u64,
         count_max: usize,
     ) -> Result<Vec<u64>, TooMany> {
-        let is_live = |seq| self.messages.contains(seq);
-        let mut found = Vec::new();
-        for filter in filters {
-            for id in self.subjects.matching(filter) {
-                found.extend(self.subjects.get(id).previous(up_to_seq, is_live));
+        loop {
+            let is_live = |seq| self.messages.contains(seq);
+            let (mut found, mut unread) = (Vec::new(), None);
+            for subject in filters.iter().flat_map(|filter| self.subjects.matching(filter)) {
+                let subject = self.subjects.get(subject);
+                let answer = subject.previous(up_to_seq, is_live);
+                let (Answer::Known(last) | Answer::Perhaps(last)) = answer;
+                if matches!(answer, Answer::Perhaps(_)) {
+                    let cold = self.spans.last_cold_below(up_to_seq.saturating_add(1));
+                    let is_nearer = |cold: &Cold| last.is_none_or(|last| cold.last_seq > last);
+                    let nearer = cold.filter(|(_, cold)| is_nearer(cold));
+                    unread = unread.or(nearer.map(|(at, _)| at));
+                }
+                found.extend(last);
                 // Filters that overlap find the same: those do not count twice.
                 if found.len() > count_max {
                     found.sort_unstable();
@@ -180,10 +269,12 @@ impl Stream {
                     }
                 }
             }
+            if !unread.is_some_and(|at| self.warm(at)) {
+                found.sort_unstable();
+                found.dedup();
+                return Ok(found);
+            }
         }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
     }
 
     /// The subjects that `filter` matches, in their order, with their messages (count).
@@ -193,13 +284,22 @@ impl Stream {
     }
 
     /// How many messages at or after `seq` the filter matches.
-    pub fn count_from(&self, filter: &[u8], seq: u64) -> u64 {
+    pub fn count_from(&mut self, filter: &[u8], seq: u64) -> u64 {
         if is_all(filter) && seq <= self.first_seq {
             return self.messages.count();
         }
-        let is_live = |seq| self.messages.contains(seq);
-        let matching = self.subjects.matching(filter);
-        matching.map(|id| self.subjects.get(id).count_from(seq, is_live)).sum()
+        loop {
+            let is_live = |seq| self.messages.contains(seq);
+            let matching = self.subjects.matching(filter);
+            let counts = matching.map(|id| self.subjects.get(id).count_from(seq, is_live));
+            let count = counts.sum::<Option<u64>>();
+            if let Some(count) = count {
+                return count;
+            }
+            if !self.reach_range(0..=u64::MAX) {
+                return 0;
+            }
+        }
     }
 
     /// The sequence of the message with this id that came within the duplicate window.
@@ -219,11 +319,20 @@ impl Stream {
 
     /// When an expiry is worth proposing: no message is due earlier.
     pub fn next_expiry_ns(&self) -> Option<u64> {
-        let mut unchecked = self.messages.iter_from(self.age_checked_seq);
-        let mortal = unchecked.find(|(_, slot)| !slot.is(Slot::NEVER_EXPIRES));
-        let by_age = mortal.filter(|_| self.limits.age_max_ns > 0);
-        let by_age = by_age.map(|(_, slot)| slot.time_ns.saturating_add(self.limits.age_max_ns));
+        let by_age = if self.limits.age_max_ns > 0 { self.first_mortal_ns() } else { None };
+        let by_age = by_age.map(|time_ns| time_ns.saturating_add(self.limits.age_max_ns));
         [by_age, self.deadlines.first_ns()].into_iter().flatten().min()
+    }
+
+    /// When the first message was stored that its age may end.
+    fn first_mortal_ns(&self) -> Option<u64> {
+        let from = self.age_checked_seq;
+        let mut here = self.messages.iter_from(from);
+        let here = here.find(|(_, slot)| !slot.is(Slot::NEVER_EXPIRES));
+        let mut cold = self.spans.cold_from(from).map(|(_, cold)| cold);
+        let cold = cold.find_map(|cold| Some((cold.first_seq, cold.mortal_ns?)));
+        let here = here.map(|(seq, slot)| (seq, slot.time_ns));
+        [here, cold].into_iter().flatten().min().map(|(_, time_ns)| time_ns)
     }
 
     fn stored(&self, seq: u64, slot: &Slot) -> Stored<'_> {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::messages::Slot;
+use super::spans::Cold;
 use super::{Lifetime, Limits, Storage, Stream};
 
 /// A message that was found.
@@ -38,14 +39,35 @@ impl Rebuild {
             stream.deadlines.add(time_ns.saturating_add(ttl_ns), sequence);
         }
         let flags = super::flags_of(lifetime, is_marker);
-        stream.subjects.add_to(subject, sequence);
+        stream.subjects.add_to(subject, sequence, |seq| stream.spans.is_cold(seq));
         stream.messages.push(sequence, &Slot { time_ns, place, subject, bytes, flags });
+        stream.spans.add(bytes);
         stream.bytes += bytes;
     }
 
-    /// Remembers an id, behind all others.
-    pub(crate) fn remember(&mut self, msg_id: &[u8], sequence: u64, time_ns: u64) {
-        self.0.duplicates.put_back(msg_id, sequence, time_ns);
+    /// Messages that are kept next belong to another segment.
+    pub(crate) fn begin_span(&mut self, first_seq: u64) {
+        self.0.begin_span(first_seq);
+    }
+
+    /// Puts the messages of a segment back without reading them: how many, and their size; of each
+    /// subject its text, how many, the first and the last.
+    pub(crate) fn keep_cold<'a>(
+        &mut self,
+        first_seq: u64,
+        (live, live_bytes): (u64, u64),
+        cold: Cold,
+        subjects: impl Iterator<Item = (&'a [u8], u64, u64, u64)>,
+    ) {
+        let stream = &mut self.0;
+        stream.spans.begin_cold(first_seq, live, live_bytes, cold);
+        for (text, count, first, last) in subjects {
+            let id = stream.subjects.number(text);
+            let is_cold = |seq| stream.spans.is_cold(seq);
+            stream.subjects.add_cold(id, (count, first, last), is_cold);
+        }
+        stream.messages.count_absent(live);
+        stream.bytes += live_bytes;
     }
 
     /// The stream; `first_seq` is that of a stream without messages.
@@ -65,6 +87,16 @@ impl Rebuild {
 }
 
 impl Stream {
+    /// Remembers an id, behind all others.
+    pub(crate) fn remember(&mut self, msg_id: &[u8], sequence: u64, time_ns: u64) {
+        self.duplicates.put_back(msg_id, sequence, time_ns);
+    }
+
+    /// Forgets the ids that are over at this time (nanoseconds since 1970).
+    pub(crate) fn forget_ids(&mut self, now_ns: u64) {
+        self.duplicates.expire(now_ns);
+    }
+
     /// The last sequence that was given.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
@@ -96,13 +128,13 @@ impl Stream {
     }
 
     /// Where a file stream's message is.
-    pub(crate) fn place(&self, sequence: u64) -> Option<u64> {
+    pub(crate) fn place(&mut self, sequence: u64) -> Option<u64> {
         self.place_and_bytes(sequence).map(|(place, _)| place)
     }
 
     /// Where a file stream's message is, and its size, as limits count it.
-    pub(crate) fn place_and_bytes(&self, sequence: u64) -> Option<(u64, u64)> {
-        let slot = self.messages.get(sequence).filter(|_| self.storage == Storage::File)?;
+    pub(crate) fn place_and_bytes(&mut self, sequence: u64) -> Option<(u64, u64)> {
+        let slot = self.slot(sequence).filter(|_| self.storage == Storage::File)?;
         Some((slot.place, slot.bytes))
     }
 

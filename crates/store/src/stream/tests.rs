@@ -73,7 +73,7 @@ fn shown(stream: &Stream) -> (u64, u64, u64, u64) {
     (state.messages, state.bytes, state.first_seq, state.last_seq)
 }
 
-fn sequences(stream: &Stream) -> Vec<u64> {
+fn sequences(stream: &mut Stream) -> Vec<u64> {
     stream.messages_from(0).map(|stored| stored.seq).collect()
 }
 
@@ -163,7 +163,7 @@ fn the_oldest_messages_make_room() {
     for seq in 1..=4 {
         assert_eq!(publish(&mut by_count, "a", b""), Ok(seq));
     }
-    assert_eq!(sequences(&by_count), [3, 4]);
+    assert_eq!(sequences(&mut by_count), [3, 4]);
     let mut by_size = stream(Storage::File, Limits { bytes_max: 100, ..Limits::default() });
     assert_eq!(publish(&mut by_size, "a.b", &[0; 200]), Ok(1));
     assert_eq!(shown(&by_size), (0, 0, 2, 1));
@@ -237,7 +237,7 @@ fn new_limits_hold_for_what_is_stored() {
     let discard = Discard::New;
     let limits = Limits { msgs_max: 1, msgs_per_subject_max: 1, discard, ..Limits::default() };
     stream.apply(&Entry::Limit(limits));
-    assert_eq!(sequences(&stream), [6, 8, 9]);
+    assert_eq!(sequences(&mut stream), [6, 8, 9]);
     assert_eq!(stream.deleted(10), [7..=7]);
 }
 
@@ -252,10 +252,10 @@ fn age_ends_all_but_what_never_expires() {
     for (now_ns, left) in [(102, [1, 2, 3, 4].as_slice()), (103, &[1, 2, 4]), (110, &[1, 4])] {
         let due = stream.next_expiry_ns().is_some_and(|due_ns| due_ns <= now_ns);
         let removed = stream.apply(&Entry::Expire { now_ns }).removed.messages;
-        assert_eq!((sequences(&stream).as_slice(), removed > 0), (left, due), "at {now_ns}");
+        assert_eq!((sequences(&mut stream).as_slice(), removed > 0), (left, due), "at {now_ns}");
     }
     stream.apply(&Entry::Expire { now_ns: 115 });
-    assert_eq!(sequences(&stream), [1]);
+    assert_eq!(sequences(&mut stream), [1]);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn the_last_message_of_a_subject_waits_for_its_marker() {
     for _ in 0..2 {
         // Until the marker is there it is asked for.
         let effects = stream.apply(&Entry::Expire { now_ns: 20 });
-        assert_eq!((effects.expiring, sequences(&stream)), (vec![2], vec![2]));
+        assert_eq!((effects.expiring, sequences(&mut stream)), (vec![2], vec![2]));
     }
     let marker = message(Storage::File, b"a", b"");
     let (rollup, lifetime) = (Rollup::Subject, Lifetime::Ttl { ttl_ns: 5 });

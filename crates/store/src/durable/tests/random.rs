@@ -153,8 +153,17 @@ fn live_through(seed: u64, turns: u64, may_erase: bool) {
         let count = author.dice.below(25);
         propose(&mut session, &mut author, count);
         keep_house(&mut session, &mut author);
-        session.check();
+        for _ in 0..author.dice.below(12) {
+            session.ask(&mut author.dice, &FILTERS);
+        }
+        // Looking at everything has everything here: so not each time.
+        if author.dice.below(3) == 0 {
+            session.check();
+        }
+        session.cool(1 + author.dice.below(4) as usize);
     }
+    session.check();
+    assert_eq!(session.durable.take_damage(), []);
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::super::*;
-use crate::disk::faulty::FaultyDisk;
+use crate::disk::faulty::{Dice, FaultyDisk};
 use crate::stream::{BatchText, Conditions, Lifetime, Limits, Purge, Rollup, Storage};
 
 pub(super) const STREAM: &str = "streams/7";
@@ -229,8 +229,9 @@ impl Session {
     }
 
     /// The stream is what it must be, and every message reads back.
-    pub(super) fn check(&self) {
+    pub(super) fn check(&mut self) {
         assert_eq!(self.damaged(), [], "messages that cannot be read");
+        assert!(self.durable.read_ids().is_ok());
         let (stream, expected) = (self.durable.state(), &self.expected.stream);
         assert_eq!(stream.state(), expected.state());
         assert_eq!(stream.limits(), expected.limits());
@@ -243,14 +244,71 @@ impl Session {
         assert_eq!(self.durable.state().last_msg_id(), self.expected.stream.last_msg_id());
         let mut counted = (0, 0);
         for part in &self.durable.parts {
-            counted = (counted.0 + part.live, counted.1 + part.live_bytes);
+            let (live, live_bytes) = stream.live_in(part.first_seq);
+            counted = (counted.0 + live, counted.1 + live_bytes);
         }
         assert_eq!(counted, (stream.state().messages, stream.state().bytes));
     }
 
+    /// Lets messages go that are not asked for, of every so many segments one stays.
+    pub(super) fn cool(&mut self, keep_every: usize) -> usize {
+        self.durable.sweep();
+        let idle = self.durable.sweep();
+        let some = idle.into_iter().enumerate().filter(|(at, _)| (at + 1) % keep_every != 0);
+        some.filter(|(_, first_seq)| self.durable.cool(*first_seq)).count()
+    }
+
+    /// A question is answered as it must be, whatever is not here when it is asked.
+    pub(super) fn ask(&mut self, dice: &mut Dice, filters: &[&[u8]]) {
+        let (stream, expected) = (&mut self.durable.state, &mut self.expected.stream);
+        let state = expected.state();
+        let seq =
+            state.first_seq + dice.below(state.last_seq + 3 - state.first_seq.min(state.last_seq));
+        let filter = filters[dice.below(filters.len() as u64) as usize];
+        let is = format!("{:?} from {seq}", String::from_utf8_lossy(filter));
+        match dice.below(8) {
+            0 => {
+                let known = |it: crate::stream::Stored<'_>| {
+                    (it.seq, it.subject.to_vec(), it.time_ns, it.bytes)
+                };
+                assert_eq!(stream.get(seq).map(known), expected.get(seq).map(known), "{is}");
+            }
+            1 => {
+                let next = stream.next_matching(filter, seq).map(|it| it.seq);
+                assert_eq!(next, expected.next_matching(filter, seq).map(|it| it.seq), "{is}");
+            }
+            2 => {
+                assert_eq!(stream.count_from(filter, seq), expected.count_from(filter, seq), "{is}")
+            }
+            3 => assert_eq!(
+                stream.last_of_each(&[filter], seq, 100),
+                expected.last_of_each(&[filter], seq, 100),
+                "{is}"
+            ),
+            4 => {
+                let time_ns = expected.get(seq).map_or(1000, |it| it.time_ns + dice.below(3));
+                assert_eq!(stream.seq_at(time_ns), expected.seq_at(time_ns), "{time_ns}");
+            }
+            5 => {
+                let count = 1 + dice.below(9) as usize;
+                assert_eq!(stream.deleted(count), expected.deleted(count));
+            }
+            6 => {
+                let range = seq..=seq + dice.below(30);
+                let found = stream.sequences(range.clone(), 20);
+                assert_eq!(found, expected.sequences(range, 20), "{is}");
+            }
+            _ => {
+                let last = stream.last_matching(filter).map(|it| it.seq);
+                assert_eq!(last, expected.last_matching(filter).map(|it| it.seq), "{is}");
+            }
+        }
+        assert_eq!(stream.take_failure(), None);
+    }
+
     /// Compares message by message; gives those that read as damaged.
-    pub(super) fn damaged(&self) -> Vec<u64> {
-        let (stream, expected) = (self.durable.state(), &self.expected.stream);
+    pub(super) fn damaged(&mut self) -> Vec<u64> {
+        let expected = &mut self.expected.stream;
         let mut damaged = Vec::new();
         for live in expected.messages_from(0) {
             let seq = live.seq;
@@ -266,10 +324,10 @@ impl Session {
             assert_eq!((record.sequence, record.time_ns), (seq, live.time_ns));
             assert_eq!((record.subject, record.headers), (live.subject, &headers[..]));
             assert_eq!(record.payload, payload);
-            let known = stream.get(seq).map(|it| (it.subject, it.time_ns, it.bytes));
+            let known = self.durable.state.get(seq).map(|it| (it.subject, it.time_ns, it.bytes));
             assert_eq!(known, Some((live.subject, live.time_ns, live.bytes)));
         }
-        for live in stream.messages_from(0) {
+        for live in self.durable.state.messages_from(0) {
             assert!(expected.get(live.seq).is_some(), "message {} came back", live.seq);
         }
         damaged

@@ -19,6 +19,15 @@ pub(super) struct Kept {
     is_marker: bool,
 }
 
+impl Kept {
+    /// Its subject, and what is read of it.
+    pub(super) fn on_shelf(&self, sequence: u64) -> (Vec<u8>, super::super::Kept) {
+        let Self { time_ns, place, bytes, lifetime, is_marker, .. } = *self;
+        let kept = super::super::Kept { sequence, time_ns, place, bytes, lifetime, is_marker };
+        (self.subject.clone(), kept)
+    }
+}
+
 pub(super) struct Model {
     pub(super) storage: Storage,
     pub(super) limits: Limits,

@@ -53,6 +53,12 @@ enum Step {
         later_ns: u64,
     },
     Limit(Limits),
+    /// What comes next is in another segment.
+    Segment,
+    /// Messages that are not asked for go, but for those of every so many segments.
+    Cool {
+        keep_every: usize,
+    },
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -93,6 +99,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(filter, below, keep)| Step::Purge { filter, below, keep }),
         3 => (0_u64..40).prop_map(|later_ns| Step::Expire { later_ns }),
         1 => limits().prop_map(Step::Limit),
+        3 => Just(Step::Segment),
+        3 => (1_usize..5).prop_map(|keep_every| Step::Cool { keep_every }),
     ]
 }
 
@@ -102,6 +110,28 @@ struct Pair {
     model: Model,
     now_ns: u64,
     places: u64,
+    /// Where segments begin.
+    begins: Vec<u64>,
+}
+
+/// Messages that are not in the stream for a while.
+struct Shelf(Vec<(Vec<u8>, super::super::Kept)>);
+
+impl Source for Shelf {
+    fn load(&self) -> Result<Loaded, String> {
+        let mut loaded = Loaded::default();
+        for (number, (subject, kept)) in self.0.iter().enumerate() {
+            // Each once, but in no order.
+            let known = loaded.subjects.iter().position(|text| **text == **subject);
+            let id = known.unwrap_or_else(|| {
+                loaded.subjects.push(subject.as_slice().into());
+                loaded.subjects.len() - 1
+            });
+            assert!(number == 0 || loaded.messages[number - 1].0.sequence < kept.sequence);
+            loaded.messages.push((*kept, id as u32));
+        }
+        Ok(loaded)
+    }
 }
 
 impl Pair {
@@ -111,6 +141,7 @@ impl Pair {
             model: Model::new(storage, first_seq, limits),
             now_ns: 1000,
             places: 0,
+            begins: Vec::new(),
         }
     }
 
@@ -169,6 +200,38 @@ impl Pair {
             }
             Step::Expire { later_ns } => self.apply(&Entry::Expire { now_ns: time_ns + later_ns }),
             Step::Limit(limits) => self.apply(&Entry::Limit(limits)),
+            Step::Segment => {
+                self.begin_segment();
+                Ok(())
+            }
+            Step::Cool { keep_every } => {
+                self.cool(keep_every);
+                Ok(())
+            }
+        }
+    }
+
+    /// A stream in memory has no segments.
+    fn begin_segment(&mut self) {
+        let first_seq = self.model.last_seq + 1;
+        if self.model.storage == Storage::File && self.begins.last() != Some(&first_seq) {
+            self.stream.begin_span(first_seq);
+            self.begins.push(first_seq);
+        }
+    }
+
+    fn cool(&mut self, keep_every: usize) {
+        // A segment that is written to stays.
+        self.begin_segment();
+        self.stream.sweep();
+        for (at, first_seq) in self.stream.sweep().into_iter().enumerate() {
+            if (at + 1) % keep_every != 0 {
+                let next = self.begins.iter().find(|begin| **begin > first_seq);
+                let end = next.copied().unwrap_or(u64::MAX);
+                let messages = self.model.messages.range(first_seq..end);
+                let shelf = messages.map(|(&seq, kept)| kept.on_shelf(seq)).collect();
+                assert!(self.stream.cool(first_seq, || Box::new(Shelf(shelf))));
+            }
         }
     }
 
@@ -233,7 +296,7 @@ impl Pair {
         Ok(())
     }
 
-    fn check(&self) -> TestCaseResult {
+    fn check(&mut self) -> TestCaseResult {
         self.check_state()?;
         self.check_sequences()?;
         for filter in FILTERS {
@@ -242,8 +305,8 @@ impl Pair {
         self.check_last_of_each()
     }
 
-    fn check_state(&self) -> TestCaseResult {
-        let (stream, model) = (&self.stream, &self.model);
+    fn check_state(&mut self) -> TestCaseResult {
+        let (stream, model) = (&mut self.stream, &self.model);
         let count = model.messages.len() as u64;
         let texts: BTreeSet<_> = model.messages.values().map(|kept| &kept.subject).collect();
         let span = if count == 0 { 0 } else { model.last_seq - model.first_seq() + 1 };
@@ -276,9 +339,9 @@ impl Pair {
         Ok(())
     }
 
-    fn check_sequences(&self) -> TestCaseResult {
-        let (stream, model) = (&self.stream, &self.model);
-        for seq in self.interesting() {
+    fn check_sequences(&mut self) -> TestCaseResult {
+        let (stream, model) = (&mut self.stream, &self.model);
+        for seq in interesting(model) {
             let expected = model.messages.get(&seq).map(|kept| Stored {
                 seq,
                 subject: &kept.subject,
@@ -302,8 +365,8 @@ impl Pair {
         Ok(())
     }
 
-    fn check_filter(&self, filter: &[u8]) -> TestCaseResult {
-        let (stream, model) = (&self.stream, &self.model);
+    fn check_filter(&mut self, filter: &[u8]) -> TestCaseResult {
+        let (stream, model) = (&mut self.stream, &self.model);
         let all = model.of(filter);
         prop_assert_eq!(stream.last_matching(filter).map(|found| found.seq), all.last().copied());
         let mut counts: std::collections::BTreeMap<&[u8], u64> = std::collections::BTreeMap::new();
@@ -311,7 +374,7 @@ impl Pair {
             *counts.entry(&kept.subject).or_default() += 1;
         }
         prop_assert!(stream.subjects_matching(filter).eq(counts));
-        for seq in self.interesting() {
+        for seq in interesting(model) {
             let at = all.partition_point(|&other| other < seq);
             let next = stream.next_matching(filter, seq).map(|found| found.seq);
             prop_assert_eq!(next, all.get(at).copied(), "{:?} from {}", filter, seq);
@@ -320,10 +383,10 @@ impl Pair {
         Ok(())
     }
 
-    fn check_last_of_each(&self) -> TestCaseResult {
+    fn check_last_of_each(&mut self) -> TestCaseResult {
         let filters: [&[&[u8]]; 4] = [&[b">"], &[b"a.*", b"*.1"], &[b"b.1", b"none"], &[]];
         for filters in filters {
-            for up_to_seq in self.interesting() {
+            for up_to_seq in interesting(&self.model) {
                 let mut last = std::collections::BTreeMap::new();
                 for (&seq, kept) in self.model.messages.range(..=up_to_seq) {
                     if filters.iter().any(|filter| is_match(filter, &kept.subject)) {
@@ -340,14 +403,13 @@ impl Pair {
         }
         Ok(())
     }
+}
 
-    /// Sequences to ask for: around some of the messages, and both ends.
-    fn interesting(&self) -> BTreeSet<u64> {
-        let count = self.model.messages.len();
-        let some = self.model.messages.keys().step_by((count / 8).max(1));
-        let ends = [0, self.model.first_seq(), self.model.last_seq];
-        some.copied().chain(ends).flat_map(|seq| seq.saturating_sub(1)..=seq + 1).collect()
-    }
+/// Sequences to ask for: around some of the messages, and both ends.
+fn interesting(model: &Model) -> BTreeSet<u64> {
+    let some = model.messages.keys().step_by((model.messages.len() / 8).max(1));
+    let ends = [0, model.first_seq(), model.last_seq];
+    some.copied().chain(ends).flat_map(|seq| seq.saturating_sub(1)..=seq + 1).collect()
 }
 
 /// Some messages have no id.
@@ -389,9 +451,17 @@ proptest! {
     ) {
         // Two machines that differ in what must not be seen.
         let mut one = Pair::new(storage, first_seq, limits, 1);
-        for (step, passed_ns) in &steps {
+        one.begin_segment();
+        for (number, (step, passed_ns)) in steps.iter().enumerate() {
             one.run(step, *passed_ns)?;
-            one.check()?;
+            // Looking at everything has everything here: so not each time.
+            match number % 4 {
+                0 => one.check_state()?,
+                1 => one.check_filter(FILTERS[number % FILTERS.len()])?,
+                2 => one.check_last_of_each()?,
+                _ => one.check()?,
+            }
+            prop_assert_eq!(one.stream.take_failure(), None);
         }
         let mut other = Pair::new(storage, first_seq, limits, 2);
         for (step, passed_ns) in &steps {
