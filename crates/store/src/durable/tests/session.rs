@@ -278,7 +278,11 @@ impl Session {
                 assert_eq!(next, expected.next_matching(filter, seq).map(|it| it.seq), "{is}");
             }
             2 => {
-                assert_eq!(stream.count_from(filter, seq), expected.count_from(filter, seq), "{is}")
+                assert_eq!(
+                    stream.count_from(filter, seq),
+                    expected.count_from(filter, seq),
+                    "{is}"
+                );
             }
             3 => assert_eq!(
                 stream.last_of_each(&[filter], seq, 100),

@@ -229,8 +229,8 @@ impl Pair {
                 let next = self.begins.iter().find(|begin| **begin > first_seq);
                 let end = next.copied().unwrap_or(u64::MAX);
                 let messages = self.model.messages.range(first_seq..end);
-                let shelf = messages.map(|(&seq, kept)| kept.on_shelf(seq)).collect();
-                assert!(self.stream.cool(first_seq, || Box::new(Shelf(shelf))));
+                let kept = messages.map(|(&seq, kept)| kept.on_shelf(seq)).collect();
+                assert!(self.stream.cool(first_seq, || Box::new(Shelf(kept))));
             }
         }
     }
