@@ -298,6 +298,13 @@ impl<D: Disk> Log<D> {
             let sealed_end = next
                 .filter(|next| next.previous_ordinal == header.ordinal)
                 .map(|next| next.previous_end as usize);
+            // Nobody needs what such a file has: it goes with the next trim.
+            if let Some(end) = sealed_end.map(|end| end as u64)
+                && (Position { file: header.ordinal, offset: end }) <= from
+            {
+                sealed = (header.ordinal, end);
+                continue;
+            }
             let bytes = contents(&disk, &path_of(header.ordinal, SUFFIX))?;
             let seed = header.seed();
             let Scan { entries, holes, end } = scan::scan(&bytes, seed, sealed_end);

@@ -97,6 +97,26 @@ proptest! {
 }
 
 #[test]
+fn a_file_of_which_nothing_is_needed_is_not_read() {
+    let (disk, written) = sealed_store(3, 12);
+    let mut of_first = Vec::new();
+    let visit = |entry: Entry<'_>| of_first.push(entry.end());
+    assert!(Log::open(disk.clone(), OPTIONS, Position::default(), visit).is_ok());
+    let first = of_first[0].file;
+    of_first.retain(|end| end.file == first);
+    let last = of_first[of_first.len() - 1];
+    disk.damage(&path_of(first, SUFFIX), |content| content[HEADER_BYTES + 40] ^= 1);
+    assert_ne!(open(disk.clone()).2, [], "it is read when it is needed");
+    for (from, is_read) in [(of_first[0], true), (last, false)] {
+        let mut found = 0;
+        let opened = Log::open(disk.clone(), OPTIONS, from, |_| found += 1);
+        let damage = opened.map_or_else(|error| panic!("{error}"), |(_, damage)| damage);
+        assert_eq!(!damage.is_empty(), is_read, "from {from:?}");
+        assert!(is_read || found == written.len() - of_first.len());
+    }
+}
+
+#[test]
 fn a_power_cut_at_any_operation_loses_nothing_and_invents_nothing() {
     let script = script(11, 40);
     let whole = FaultyDisk::default();
