@@ -39,7 +39,7 @@ def opened(plan: Plan, workload: Workload, contender: Contender) -> Sample:
     with directory(plan) as folder:
         fill(plan, workload, contender, folder, WINDOW)
         clean = min(started_ms(contender, folder) for _ in range(OPENINGS))
-        sample["clean_ms"] = clean - nothing
+        sample["clean_ms"] = max(clean - nothing, 0.0)
         kill_under_load(plan, contender, folder)
         # Once: what the log had is in the segments the next time.
         sample["killed_ms"] = started_ms(contender, folder) - nothing
