@@ -120,13 +120,19 @@ fn here(session: &Session) -> (usize, usize) {
     session.durable.state.span_counts()
 }
 
-#[test]
-fn messages_are_here_while_they_are_asked_for() {
+/// A stream of many short segments.
+fn filled() -> Session {
     let mut session = Session::new(FaultyDisk::default(), 4096 + 400, Limits::default());
     for number in 0..40 {
         let subject = ["a", "b.c"][number as usize % 2];
         assert!(session.propose(Own::plain(subject, number, 40)).is_ok());
     }
+    session
+}
+
+#[test]
+fn messages_are_here_while_they_are_asked_for() {
+    let mut session = filled();
     assert_eq!(session.cool(usize::MAX), 0, "what is in no sealed segment stays");
     // What is written to is sealed when it rests.
     assert!(session.durable.has_unsealed() && session.checkpoint(false).is_ok());
@@ -156,10 +162,7 @@ fn messages_are_here_while_they_are_asked_for() {
 
 #[test]
 fn messages_that_cannot_be_read_give_the_stream_up_when_they_are_changed() {
-    let mut session = Session::new(FaultyDisk::default(), 4096 + 400, Limits::default());
-    for number in 0..40 {
-        assert!(session.propose(Own::plain("a", number, 40)).is_ok());
-    }
+    let mut session = filled();
     assert!(session.checkpoint(false).is_ok());
     assert!(session.cool(usize::MAX) > 0);
     let path = Path::new(STREAM).join("00000002.segment");
@@ -181,16 +184,17 @@ fn messages_that_cannot_be_read_give_the_stream_up_when_they_are_changed() {
     assert!(matches!(applied, Err(DurableError::Unread(_))), "{applied:?}");
     assert!(session.durable.is_given_up());
     // Opened anew it has all that can be read, and says what cannot.
+    let damaged = session.disk.copy();
+    let told = session.reopen(&damaged);
+    assert!(told.len() == 2 && told.iter().all(|damage| damage.path == path), "{told:?}");
+    assert_eq!(session.damaged(), [first]);
     assert_eq!(session.reopen(&whole), []);
     session.check();
 }
 
 #[test]
 fn an_index_that_is_damaged_is_told_when_it_is_read_and_its_records_serve() {
-    let mut session = Session::new(FaultyDisk::default(), 4096 + 400, Limits::default());
-    for number in 0..40 {
-        assert!(session.propose(Own::plain("a", number, 40)).is_ok());
-    }
+    let mut session = filled();
     assert!(session.checkpoint(true).is_ok());
     let path = Path::new(STREAM).join("00000002.segment");
     let disk = session.disk.copy();
