@@ -288,18 +288,21 @@ impl Stream {
         if is_all(filter) && seq <= self.first_seq {
             return self.messages.count();
         }
-        loop {
-            let is_live = |seq| self.messages.contains(seq);
-            let matching = self.subjects.matching(filter);
-            let counts = matching.map(|id| self.subjects.get(id).count_from(seq, is_live));
-            let count = counts.sum::<Option<u64>>();
-            if let Some(count) = count {
-                return count;
-            }
-            if !self.reach_range(0..=u64::MAX) {
-                return 0;
-            }
+        if let Some(count) = self.count_here(filter, seq) {
+            return count;
         }
+        self.reach_range(0..=u64::MAX);
+        self.count_here(filter, seq).unwrap_or_else(|| {
+            self.fail("messages of a subject are in no segment");
+            0
+        })
+    }
+
+    /// How many there are, if no span that is cold is to be asked.
+    fn count_here(&self, filter: &[u8], seq: u64) -> Option<u64> {
+        let is_live = |seq| self.messages.contains(seq);
+        let matching = self.subjects.matching(filter);
+        matching.map(|id| self.subjects.get(id).count_from(seq, is_live)).sum()
     }
 
     /// The sequence of the message with this id that came within the duplicate window.
